@@ -1,0 +1,1 @@
+"""What assets reach the world through: settings, lake, models, explainer, notifier."""
