@@ -1,0 +1,143 @@
+"""The augmented layer: every transaction with its scores and why it may need a look."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from fraud_assets import layers, pictures
+from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.feeds import load_feeds
+from fraud_assets.known_rings import known_rings
+from fraud_assets.measure import StepMeter
+from fraud_assets.metadata import lineage, preview
+from fraud_assets.partitions import UPLOADS
+from fraud_assets.publication import (
+    HEAVY_POOL,
+    SCIENCE,
+    Draft,
+    Metadata,
+    PublicationEvent,
+    publish,
+    rejected_label,
+)
+from fraud_assets.schemas import AUGMENTED, MEANING
+from fraud_assets.scoring import Scorer, Upload, inputs_of, score_upload, scorer_of
+from fraud_assets.uploads import Uploads
+from resources.lake import Lake
+from resources.settings import Settings
+from resources.versions import Manifest, Versions
+
+NAME: Final = "augmented_transactions"
+SAME_ROWS: Final = "same_rows_as_raw"
+_HISTOGRAM_ROWS: Final = 200_000
+
+
+@dg.asset(
+    name=NAME,
+    deps=["raw_transactions", "prepped_transactions"],
+    partitions_def=UPLOADS,
+    group_name="augmented",
+    kinds={"xgboost", "scikitlearn", "parquet"},
+    owners=list(SCIENCE),
+    code_version="1",
+    pool=HEAVY_POOL,
+    check_specs=[
+        AUGMENTED.spec(NAME),
+        dg.AssetCheckSpec(
+            SAME_ROWS,
+            asset=NAME,
+            blocking=True,
+            description="One scored row for every raw transaction, no more and no fewer.",
+        ),
+    ],
+)
+def augmented_transactions(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """How odd and how likely fraudulent each transaction is, and why it may need a look.
+
+    The fraud probability is that of the approved model; without one it is empty, and only the
+    anomaly score and the rules speak. Rings count as far as they were known before the day.
+    """
+    with StepMeter() as meter, tempfile.TemporaryDirectory() as scratch:
+        feeds = load_feeds(settings.feeds_dir)
+        upload = Uploads(lake, feeds).get(context.partition_key)
+        versions = Versions(lake)
+        raw, prepped = _same_generation(versions, upload.feed, upload.key)
+        scorer = scorer_of(versions, upload.feed, context.run_id, settings)
+        rings = known_rings(versions, raw.event_from, raw.event_to)
+        sources = Upload(
+            feeds[upload.feed], versions.scan(raw), versions.scan(prepped), raw.rows
+        )
+        table = score_upload(sources, scorer, rings, settings, Path(scratch))
+        attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), context.run_id)
+        staged = attempt.write_table(table.select(AUGMENTED.schema.columns))
+        rows = attempt.rows
+        draft = Draft(
+            attempt=attempt,
+            checks=[
+                AUGMENTED.evaluate(staged, rejected_label(attempt)),
+                predicate_check(
+                    SAME_ROWS,
+                    passed=rows == raw.rows,
+                    rejected=rejected_label(attempt),
+                    description=f"{rows} scored rows for {raw.rows} raw rows.",
+                    figures={"rows": rows, "raw_rows": raw.rows},
+                ),
+            ],
+            inputs=inputs_of(raw, prepped, scorer, rings),
+            metadata=_metadata(staged, scorer),
+        )
+        yield from publish(versions, draft, meter)
+
+
+def _same_generation(versions: Versions, feed: str, key: str) -> tuple[Manifest, Manifest]:
+    """The visible raw and prepped versions, the second made of the first."""
+    raw = versions.latest(layers.upload_slot("raw_transactions", feed, key))
+    prepped = versions.latest(layers.upload_slot("prepped_transactions", feed, key))
+    if raw is None or prepped is None or prepped.inputs.get(raw.slot) != raw.content_id:
+        raise dg.Failure(
+            description=f"{key} has no features of its visible raw rows; "
+            "materialize prepped_transactions first.",
+            allow_retries=False,
+        )
+    return raw, prepped
+
+
+def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
+    told = staged.select(
+        may_alert=pl.col("may_alert").sum(),
+        in_sample=pl.col("in_sample").sum(),
+        mean_anomaly=pl.col("anomaly_score").mean(),
+        mean_probability=pl.col("fraud_probability").mean(),
+    ).collect()
+    figures = {
+        name: value for name, value in told.row(0, named=True).items() if value is not None
+    }
+    scored = "anomaly_score" if scorer.model is None else "fraud_probability"
+    sample = staged.select(scored).head(_HISTOGRAM_ROWS).collect().to_series()
+    columns = ("transaction_id", "occurred_at", "amount", "payer", "payee", "anomaly_score")
+    return {
+        **figures,
+        "model": scorer.name
+        if scorer.model is not None
+        else "none approved: anomaly scores and rules alone",
+        "preview": preview(
+            staged.filter("may_alert").head(8).collect(),
+            [*columns, "fraud_probability", "expected_loss", "reasons"],
+        ),
+        "scores": dg.MetadataValue.md(
+            pictures.as_markdown(pictures.score_histogram(sample, scored), f"histogram of {scored}")
+        ),
+        "dagster/column_schema": column_schema(AUGMENTED, MEANING.get),
+        "dagster/column_lineage": lineage(
+            "raw_transactions",
+            {"amount": ["amount"], "payer": ["payer_id"], "payee": ["payee_id"], "kind": ["kind"]},
+        ),
+    }

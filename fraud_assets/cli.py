@@ -1,0 +1,249 @@
+"""`fraud-assets`: the same jobs as in the UI, from a terminal."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+import click
+
+# Read by dagster at import; a run of the command line reports to nobody.
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fraud_assets.pipeline import Pipeline
+    from resources.settings import Settings
+
+_Arguments = ParamSpec("_Arguments")
+
+REFUSED_OR_FAILED: Final = 1
+KEPT_WHOLE: Final = ("graphs/fraud_rings", "alerts/published_alerts", "models", "forests")
+"""Folders whose every version keeps its files: later scores and audits look back at them."""
+
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+
+
+def _told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    """Turn what a user can cause into a line on standard error and exit status 1."""
+
+    @wraps(command)
+    def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        from fraud_assets.feeds import FeedError
+        from fraud_assets.uploads import UploadError
+        from resources.lake import LakeError
+        from resources.settings import SettingsError
+
+        try:
+            command(*args, **kwargs)
+        except (FeedError, UploadError, LakeError, SettingsError) as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            raise click.ClickException(f"{error.strerror or error}{place}") from error
+
+    return told
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fraud-assets")
+def main() -> None:
+    """Transactions in, ranked and explained fraud alerts out.
+
+    The lake is FRAUD_LAKE (default ./lake), the Dagster instance DAGSTER_HOME (default .dagster).
+    """
+
+
+@main.command()
+@click.option("--rows", type=click.IntRange(min=1), required=True, help="Transactions to make.")
+@click.option("--days", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option("--rings", type=click.IntRange(min=0), default=10, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv")
+@click.option("--files", type=click.IntRange(min=1), default=1, show_default=True)
+@_told_plainly
+def simulate(  # noqa: PLR0913 - one parameter an option
+    *, rows: int, days: int, rings: int, seed: int, out: Path, form: str, files: int
+) -> None:
+    """Write simulated transactions with planted fraud, and the truth about it."""
+    from simulator import write
+    from simulator import simulate as make
+
+    try:
+        simulation = make(rows=rows, days=days, rings=rings, seed=seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for path in write(simulation, out, format=form, files=files):
+        click.echo(str(path))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--feed", required=True, help="The feed that the files belong to.")
+@_told_plainly
+def land(files: tuple[Path, ...], feed: str) -> None:
+    """Copy files to the lake's landing folder, where runs and the sensor find them."""
+    from fraud_assets.feeds import load_feeds
+    from fraud_assets.uploads import UploadError, Uploads
+    from resources.settings import Settings
+
+    settings = Settings.load()
+    feeds = load_feeds(settings.feeds_dir)
+    if feed not in feeds:
+        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
+    uploads = Uploads(settings.open_lake(), feeds)
+    refused = False
+    for file in files:
+        try:
+            click.echo(uploads.land(file, feed))
+        except UploadError as error:
+            refused = True
+            click.echo(f"Error: {error}", err=True)
+    if refused:
+        sys.exit(REFUSED_OR_FAILED)
+
+
+@main.command()
+@click.option(
+    "--backfill", is_flag=True, help="Also renew features that miss rows which landed later."
+)
+@_json_option
+@_told_plainly
+def run(*, backfill: bool, as_json: bool) -> None:
+    """Process all that is landed; train where no model is approved and the labels allow."""
+    with _pipeline(quiet=as_json) as pipeline:
+        pipeline.run(backfill=backfill)
+        _conclude(pipeline, as_json=as_json)
+
+
+@main.command()
+@_json_option
+@_told_plainly
+def train(*, as_json: bool) -> None:
+    """Train every feed whose labels allow; the gate decides what is served."""
+    with _pipeline(quiet=as_json) as pipeline:
+        pipeline.train()
+        _conclude(pipeline, as_json=as_json)
+
+
+@main.command()
+@_json_option
+@_told_plainly
+def status(*, as_json: bool) -> None:
+    """What landed, what became of it, and what needs a person."""
+    from fraud_assets import report, state
+    from fraud_assets.feeds import load_feeds
+    from fraud_assets.pipeline import Report
+    from fraud_assets.uploads import Uploads
+    from resources.settings import Settings
+    from resources.versions import Versions
+
+    settings = Settings.load()
+    lake = settings.open_lake()
+    feeds = load_feeds(settings.feeds_dir)
+    versions, uploads = Versions(lake), Uploads(lake, feeds)
+    states = state.upload_states(versions, uploads, feeds)
+    problems = [*uploads.inspect().problems, *state.broken_snapshots(versions).values()]
+    if as_json:
+        click.echo(report.as_json(states, Report(problems=problems), versions, sorted(feeds)))
+        return
+    lines = list(report.status_lines(states, versions, problems, sorted(feeds)))
+    _print(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
+
+
+@main.command()
+@click.argument("asset")
+@click.option("--upload", help="Key of one upload; all of them if not given.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@_told_plainly
+def export(asset: str, upload: str | None, out: Path) -> None:
+    """Write the visible table of an asset to a Parquet file."""
+    from fraud_assets import layers, report
+    from fraud_assets.feeds import load_feeds
+    from fraud_assets.uploads import Uploads
+    from resources.settings import Settings
+    from resources.versions import Versions
+
+    tables = [*layers.UPLOAD_LAYERS, *layers.SNAPSHOTS]
+    if asset not in tables:
+        raise click.UsageError(f"no table is called {asset!r}; tables: {', '.join(tables)}")
+    if upload is not None and asset not in layers.UPLOAD_LAYERS:
+        raise click.UsageError(f"{asset} has no uploads; leave --upload out")
+    settings = Settings.load()
+    lake = settings.open_lake()
+    chosen = None
+    if upload is not None:
+        found = Uploads(lake, load_feeds(settings.feeds_dir)).get(upload)
+        chosen = (found.feed, found.key)
+    frame = report.export(Versions(lake), asset, chosen)
+    if frame is None:
+        raise click.ClickException(f"{asset} has no visible version yet")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    frame.sink_parquet(partial)
+    partial.replace(out)
+    click.echo(str(out))
+
+
+@main.command()
+@click.option("--older-than-days", type=click.FloatRange(min=0), default=1.0, show_default=True)
+@_told_plainly
+def clean(older_than_days: float) -> None:
+    """Remove attempts that none of the last two versions of a table is made of."""
+    from resources.settings import Settings
+    from resources.versions import Versions
+
+    lake = Settings.load().open_lake()
+    removed = Versions(lake).clean(timedelta(days=older_than_days), keep_all=KEPT_WHOLE)
+    click.echo(f"removed {len(removed)} attempts")
+
+
+@contextmanager
+def _pipeline(*, quiet: bool) -> "Iterator[Pipeline]":
+    """The jobs on the kept instance, after reporting runs whose process died."""
+    from fraud_assets.definitions import build
+    from fraud_assets.local_runs import fail_dead_runs, open_instance
+    from fraud_assets.pipeline import Pipeline
+    from resources.settings import Settings
+
+    settings: Settings = Settings.load()
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    with open_instance() as instance:
+        for run_id in fail_dead_runs(instance):
+            say(f"run {run_id[:8]} had been killed; reported as failed, its work starts anew")
+        yield Pipeline(build(settings), instance, settings.open_lake(), settings, say)
+
+
+def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
+    """Print what was done and leave with the status that it deserves."""
+    from fraud_assets import report
+
+    feeds = sorted(pipeline.feeds)
+    states = pipeline.states()
+    if as_json:
+        click.echo(report.as_json(states, pipeline.report, pipeline.versions, feeds))
+    else:
+        _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds))
+    if not pipeline.report.went_through:
+        sys.exit(REFUSED_OR_FAILED)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Feeds: YAML mappings that turn any transaction file into the canonical transaction."""
+
+from fraud_assets.feeds.faults import QUARANTINE_SCHEMA, RefusedError
+from fraud_assets.feeds.identity import account_key, mask, mask_expr
+from fraud_assets.feeds.loading import FeedError, load_feeds, parse_feed
+from fraud_assets.feeds.model import Feed
+from fraud_assets.feeds.upload import RAW_SCHEMA, ReadResult, read_upload
+
+__all__ = [
+    "QUARANTINE_SCHEMA",
+    "RAW_SCHEMA",
+    "Feed",
+    "FeedError",
+    "ReadResult",
+    "RefusedError",
+    "account_key",
+    "load_feeds",
+    "mask",
+    "mask_expr",
+    "parse_feed",
+    "read_upload",
+]

@@ -1,0 +1,223 @@
+"""The graph layer: who paid whom, each account's place in that graph, and ring candidates."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from fraud_assets import layers, pictures
+from fraud_assets.checks import column_schema
+from fraud_assets.known_rings import AS_OF
+from fraud_assets.measure import StepMeter
+from fraud_assets.metadata import lineage, preview
+from fraud_assets.publication import (
+    ANALYSIS,
+    HEAVY_POOL,
+    OWNERS,
+    Draft,
+    PublicationEvent,
+    publish,
+    rejected_label,
+)
+from fraud_assets.refresh import (
+    DIGEST,
+    SCORED,
+    digest_of,
+    latest_event,
+    scan_window,
+    scored_uploads,
+    scored_with,
+    snapshot,
+)
+from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, MEANING, RINGS
+from gpu_ops.engine import Engine
+from gpu_ops.graph import GraphParams, aggregate_edges
+from gpu_ops.graph import account_features as features_of_accounts
+from gpu_ops.rings import RingParams, search_rings
+from resources.lake import Lake
+from resources.settings import Settings
+from resources.versions import Versions
+
+_SCORED_COLUMNS: Final = (
+    "transaction_id",
+    "occurred_at",
+    "feed",
+    "amount",
+    "payer",
+    "payee",
+    "fraud_probability",
+    "anomaly_score",
+)
+
+
+@dg.asset(
+    deps=["augmented_transactions"],
+    group_name="graph",
+    kinds={"polars", "parquet"},
+    owners=list(OWNERS),
+    code_version="1",
+    check_specs=[ACCOUNT_GRAPH.spec("account_graph")],
+)
+def account_graph(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """Who paid whom in the last weeks: one row a pair, with how often, how much and when.
+
+    Payments to oneself are left out; they move no money between accounts.
+    """
+    with StepMeter() as meter:
+        versions = Versions(lake)
+        uploads = scored_uploads(versions)
+        digest = digest_of(uploads)
+        if digest is None:
+            raise dg.Failure(description="Nothing is scored yet.", allow_retries=False)
+        scored = list(uploads.values())
+        rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
+        edges = Engine(settings.engine).collect(aggregate_edges(rows))
+        attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run_id)
+        attempt.write_table(edges)
+        as_of = latest_event(scored)
+        draft = Draft(
+            attempt=attempt,
+            checks=[ACCOUNT_GRAPH.evaluate(edges, rejected_label(attempt))],
+            inputs={DIGEST: digest},
+            extra={
+                SCORED: {one.slot: one.number for one in scored},
+                AS_OF: None if as_of is None else as_of.isoformat(),
+            },
+            metadata={
+                "as_of": str(as_of),
+                "transactions": int(edges["n_transactions"].sum()),
+                "preview": preview(edges),
+                "dagster/column_schema": column_schema(ACCOUNT_GRAPH, MEANING.get),
+                "dagster/column_lineage": lineage(
+                    "augmented_transactions",
+                    {
+                        "payer": ["payer"],
+                        "payee": ["payee"],
+                        "amount_sum": ["amount"],
+                        "n_transactions": ["transaction_id"],
+                    },
+                ),
+            },
+        )
+        yield from publish(versions, draft, meter)
+
+
+@dg.asset(
+    deps=["account_graph"],
+    group_name="graph",
+    kinds={"polars", "parquet"},
+    owners=list(OWNERS),
+    code_version="1",
+    pool=HEAVY_POOL,
+    check_specs=[ACCOUNT_FEATURES.spec("account_features")],
+)
+def account_features(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """Each account's place in the graph: partners, money in and out, PageRank, community.
+
+    Communities are context for the ranking. A community is not a ring.
+    """
+    with StepMeter() as meter:
+        versions = Versions(lake)
+        graph = snapshot(versions, "account_graph")
+        edges = versions.scan(graph).collect()
+        accounts = features_of_accounts(edges, params=GraphParams(seed=settings.seed))
+        attempt = versions.begin(layers.snapshot_slot("account_features"), context.run_id)
+        attempt.write_table(accounts)
+        draft = Draft(
+            attempt=attempt,
+            checks=[ACCOUNT_FEATURES.evaluate(accounts, rejected_label(attempt))],
+            inputs={DIGEST: graph.inputs[DIGEST], graph.slot: graph.content_id},
+            extra={AS_OF: graph.extra[AS_OF]},
+            metadata={
+                "components": accounts["component"].n_unique(),
+                "communities": accounts["community"].n_unique(),
+                "hubs": int(accounts["is_hub"].sum()),
+                "largest_community": int(accounts["community_size"].max() or 0),  # type: ignore[arg-type] # a count
+                "preview": preview(accounts.sort("pagerank", descending=True)),
+                "dagster/column_schema": column_schema(ACCOUNT_FEATURES, MEANING.get),
+                "dagster/column_lineage": lineage(
+                    "account_graph", {"account": ["payer", "payee"], "pagerank": ["amount_sum"]}
+                ),
+            },
+        )
+        yield from publish(versions, draft, meter)
+
+
+@dg.asset(
+    deps=["account_graph", "account_features", "augmented_transactions"],
+    group_name="graph",
+    kinds={"polars", "parquet"},
+    owners=list(ANALYSIS),
+    code_version="1",
+    pool=HEAVY_POOL,
+    check_specs=[RINGS.spec("fraud_rings")],
+)
+def fraud_rings(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """Groups of accounts that move money like a ring, with the payments that show it.
+
+    Fan-in, fan-out, cycles, scatter-gather and gather-scatter among unusual payments inside the
+    communities. The score says how strong the evidence is; it is no probability of fraud.
+    """
+    with StepMeter() as meter:
+        versions = Versions(lake)
+        graph = snapshot(versions, "account_graph")
+        accounts = snapshot(versions, "account_features")
+        scored = scored_with(versions, graph)
+        rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
+        found = search_rings(rows, versions.scan(accounts).collect(), params=RingParams())
+        rings = found.rings
+        attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run_id)
+        attempt.write_table(rings)
+        counted = rings.group_by("pattern").len().sort("pattern")
+        draft = Draft(
+            attempt=attempt,
+            checks=[RINGS.evaluate(rings, rejected_label(attempt))],
+            inputs={
+                DIGEST: graph.inputs[DIGEST],
+                graph.slot: graph.content_id,
+                accounts.slot: accounts.content_id,
+            },
+            extra={AS_OF: graph.extra[AS_OF]},
+            metadata={
+                **{f"limit_{name}": times for name, times in found.cut.items()},
+                **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},
+                "preview": preview(
+                    rings, ["ring_id", "pattern", "score", "accounts", "amount", "first_at", "last_at"]
+                ),
+                "top_rings": _drawing(rings, rows),
+                "dagster/column_schema": column_schema(RINGS, MEANING.get),
+                "dagster/column_lineage": lineage(
+                    "augmented_transactions",
+                    {"accounts": ["payer", "payee"], "transaction_ids": ["transaction_id"]},
+                ),
+            },
+        )
+        yield from publish(versions, draft, meter)
+
+
+def _drawing(rings: pl.DataFrame, rows: pl.LazyFrame) -> dg.MetadataValue:
+    if rings.is_empty():
+        return dg.MetadataValue.text("no rings in this window")
+    members = rows.join(
+        rings.head(pictures.RINGS_DRAWN)
+        .lazy()
+        .select(transaction_id=pl.col("transaction_ids"))
+        .explode("transaction_id"),
+        on="transaction_id",
+        how="semi",
+    ).collect()
+    drawing = pictures.ring_drawing(rings.head(pictures.RINGS_DRAWN), members)
+    return dg.MetadataValue.md(pictures.as_markdown(drawing, "the strongest rings"))

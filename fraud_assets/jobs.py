@@ -1,0 +1,52 @@
+"""The jobs that sensors, schedules and the command line start: one list for all of them."""
+
+from typing import Final
+
+import dagster as dg
+
+JOB_TAG: Final = "fraud/job"
+FEED_TAG: Final = "feed"
+
+# A step costs a tenth of a second in process and several seconds in a process of its own.
+_IN_PROCESS: Final = dg.in_process_executor
+
+INGEST: Final = dg.define_asset_job(
+    "ingest_upload",
+    ["raw_transactions", "prepped_transactions", "augmented_transactions"],
+    description="One uploaded file from raw rows to scored transactions.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "ingest_upload"},
+)
+
+SCORE: Final = dg.define_asset_job(
+    "score_upload",
+    ["augmented_transactions"],
+    description="Scores an upload again, after the first model of its feed was approved.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "score_upload"},
+)
+
+REFRESH: Final = dg.define_asset_job(
+    "refresh_alerts",
+    [
+        "account_graph",
+        "account_features",
+        "fraud_rings",
+        "transaction_alerts",
+        "ring_alerts",
+        "published_alerts",
+    ],
+    description="Account graph, rings and alerts from all scored transactions.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "refresh_alerts"},
+)
+
+TRAIN: Final = dg.define_asset_job(
+    "train_model",
+    ["training_set", "fraud_model", "model_evaluation", "registered_model"],
+    description="Trains, evaluates and registers a model for every feed whose labels allow.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "train_model"},
+)
+
+JOBS: Final = (INGEST, SCORE, REFRESH, TRAIN)

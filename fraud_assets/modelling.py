@@ -1,0 +1,165 @@
+"""One feed's model from its labelled rows: fit, calibrate, evaluate, describe."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Final
+
+import polars as pl
+from pydantic import JsonValue, TypeAdapter
+
+from fraud_assets.training import IDENTITY, ROLES
+from gpu_ops.boosting import BoosterParams, train_booster
+from gpu_ops.calibration import fit_calibration
+from gpu_ops.gate import GateEvidence
+from gpu_ops.latency import call_latency
+from gpu_ops.matrices import Float64Array
+from gpu_ops.metrics import Evaluation, evaluate
+from gpu_ops.splits import TimeSplit, in_sample
+from gpu_ops.training_rows import TrainingTable
+from resources.registry import Card, ModelParts, ModelVersion, RowCount
+from resources.settings import Settings
+
+MAX_TRAINING_ROWS: Final = 500_000
+"""Every fraud and a weighted sample of the rest: more rows cost time and gain little."""
+
+INTENDED_USE: Final = (
+    "Ranks transactions of this feed for review by people, within a daily capacity. Not made to "
+    "decide about a person without one, nor for another feed."
+)
+LIMITS: Final = (
+    "Labels are those of the feed; frauds that nobody reported count as legitimate.",
+    "Measured on the windows above and no later; drift is not part of these figures.",
+)
+SPLIT: Final = TypeAdapter(TimeSplit)
+
+
+@dataclass(frozen=True)
+class FeedRows:
+    """A feed's labelled rows and the windows that they lie in."""
+
+    feed: str
+    split: TimeSplit
+    rows: pl.DataFrame
+
+    def window(self, name: str) -> pl.DataFrame:
+        """The rows of one window: train, validation or test."""
+        return self.rows.filter(pl.col("window") == name)
+
+
+def features_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """The feature columns alone."""
+    return rows.drop(*IDENTITY, *ROLES)
+
+
+def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
+    """Fit forest, booster and calibration on the training and validation windows.
+
+    The test window takes no part but in the evaluation that the card shows.
+    """
+    from gpu_ops.anomaly import fit_forest
+
+    train, validation, test = (rows.window(name) for name in ("train", "validation", "test"))
+    params = BoosterParams(seed=settings.seed)
+    features = features_of(train)
+    booster = train_booster(
+        _table(train),
+        _table(validation),
+        params,
+        device="cuda" if device == "gpu" else "cpu",
+        threads=settings.threads or 2,
+    )
+    forest = fit_forest(
+        features.head(settings.forest_rows), features.columns, seed=settings.seed
+    )
+    calibration = fit_calibration(
+        booster.predict_margin(features_of(validation)), validation["is_fraud"].to_numpy()
+    )
+    probability = calibration.probability(booster.predict_margin(features_of(test)))
+    judged = judge(test, probability, settings)
+    report = booster.report
+    card = Card(
+        feed=rows.feed,
+        intended_use=INTENDED_USE,
+        split=rows.split,
+        windows={
+            name: RowCount(rows=part.height, frauds=int(part["is_fraud"].sum()))
+            for name, part in (("train", train), ("validation", validation), ("test", test))
+        },
+        features=booster.columns,
+        parameters={**asdict(params), "trees": 0 if report is None else report.rounds},
+        metrics=judged.figures,
+        limits=LIMITS,
+        code_version=version("fraud-assets"),
+    )
+    return ModelParts(booster, forest, calibration, card, judged.to_dict())
+
+
+def judge(rows: pl.DataFrame, probability: Float64Array, settings: Settings) -> Evaluation:
+    """All figures of probabilities on labelled rows."""
+    return evaluate(
+        probability,
+        rows["is_fraud"].to_numpy(),
+        rows["amount"].to_numpy(),
+        rows["payer_id"],
+        rows["occurred_at"],
+        capacity=settings.daily_capacity,
+        review_cost=settings.review_cost,
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A challenger, and the champion on the same rows where there is one."""
+
+    challenger: Evaluation
+    champion: Evaluation | None
+    p99_latency_ms: float
+
+    @property
+    def evidence(self) -> tuple[GateEvidence, GateEvidence | None]:
+        """What the gate looks at."""
+        champion = None if self.champion is None else GateEvidence.of(self.champion, None)
+        return GateEvidence.of(self.challenger, self.p99_latency_ms), champion
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Both sides of the evidence, for the registry and the reader."""
+        challenger, champion = self.evidence
+        return {
+            "challenger": asdict(challenger),
+            "champion": None if champion is None else asdict(champion),
+        }
+
+    @classmethod
+    def read(cls, stored: Mapping[str, JsonValue]) -> tuple[GateEvidence, GateEvidence | None]:
+        """What `to_json` stored."""
+        adapter = TypeAdapter(GateEvidence)
+        champion = stored["champion"]
+        return (
+            adapter.validate_python(stored["challenger"]),
+            None if champion is None else adapter.validate_python(champion),
+        )
+
+
+def compare(
+    rows: FeedRows, challenger: ModelVersion, champion: ModelVersion | None, settings: Settings
+) -> Comparison:
+    """Judge both models on those test rows that neither was fitted on."""
+    test = rows.window("test")
+    if champion is not None:
+        test = test.filter(~in_sample(champion.split))
+    features = features_of(test)
+    first = features.head(300)
+    booster = challenger.booster
+    latency = call_latency(lambda number: booster.predict_margin(first.slice(number % 300, 1)))
+    return Comparison(
+        judge(test, challenger.score(features).probability, settings),
+        None
+        if champion is None
+        else judge(test, champion.score(features).probability, settings),
+        latency.p99_ms,
+    )
+
+
+def _table(rows: pl.DataFrame) -> TrainingTable:
+    return TrainingTable.of(rows.drop(*IDENTITY, "window"))

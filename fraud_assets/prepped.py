@@ -1,0 +1,185 @@
+"""The prepped layer: every transaction with what was known of its parties before it happened."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from fraud_assets import layers
+from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.feeds import load_feeds
+from fraud_assets.measure import StepMeter
+from fraud_assets.metadata import lineage, preview
+from fraud_assets.partitions import UPLOADS
+from fraud_assets.publication import (
+    OWNERS,
+    Draft,
+    PublicationEvent,
+    publish,
+    rejected_label,
+)
+from fraud_assets.raw import NAME as RAW_NAME
+from fraud_assets.raw import feed_lease
+from fraud_assets.schemas import MEANING, prepped_contract
+from fraud_assets.uploads import Upload, Uploads
+from gpu_ops.engine import Engine
+from gpu_ops.feature_model import WindowFeature
+from gpu_ops.features import CATALOGUE, column_lineage, feature_table, history_needed
+from resources.lake import Lake
+from resources.settings import Settings
+from resources.versions import Manifest, Versions
+
+NAME: Final = "prepped_transactions"
+SAME_ROWS: Final = "same_rows_as_raw"
+FEATURE_MEANING: Final = {feature.name: feature.description for feature in CATALOGUE}
+CATALOGUE_DIGEST: Final = hashlib.sha256(
+    "\n".join(f"{one.name}: {one.formula}" for one in CATALOGUE).encode()
+).hexdigest()[:16]
+"""Changes when a feature is added, dropped or defined otherwise; older versions are stale then."""
+
+CONTRACT: Final = prepped_contract(
+    {feature.name: feature.dtype for feature in CATALOGUE},
+    [
+        one.name
+        for one in CATALOGUE
+        if one.dtype.is_unsigned_integer()
+        or (isinstance(one, WindowFeature) and one.statistic == "sum")
+    ],
+)
+
+
+@dg.asset(
+    name=NAME,
+    deps=[RAW_NAME],
+    partitions_def=UPLOADS,
+    group_name="prepped",
+    kinds={"polars", "parquet"},
+    owners=list(OWNERS),
+    code_version=CATALOGUE_DIGEST,
+    check_specs=[
+        CONTRACT.spec(NAME),
+        dg.AssetCheckSpec(
+            SAME_ROWS,
+            asset=NAME,
+            blocking=True,
+            description="One row for every raw transaction, no more and no fewer.",
+        ),
+    ],
+)
+def prepped_transactions(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """What was known of payer, payee and the pair just before each transaction.
+
+    Counts, sums, means, maxima and distinct counterparties over one hour to thirty days, confirmed
+    fraud at the payee as far as it was known by then, and the amount against the payer's own
+    history. No value looks at the same moment or later.
+    """
+    with StepMeter() as meter:
+        upload = Uploads(lake, load_feeds(settings.feeds_dir)).get(context.partition_key)
+        versions = Versions(lake)
+        with feed_lease(lake, upload.feed), tempfile.TemporaryDirectory() as scratch:
+            history = _history(versions, upload)
+            features = feature_table(
+                history.rows,
+                is_target=pl.col("is_target"),
+                engine=Engine(settings.engine),
+                scratch=Path(scratch),
+            )
+            draft = _draft(versions, context.run_id, upload, history, features)
+            yield from publish(versions, draft, meter)
+
+
+@dataclass(frozen=True)
+class History:
+    """An upload's rows with those of its look-back."""
+
+    rows: pl.LazyFrame
+    target: Manifest
+    inputs: dict[str, str]
+
+
+def raw_inputs(raw: Mapping[str, Manifest], upload: Upload) -> dict[str, Manifest]:
+    """Those of a feed's visible raw versions that an upload's features read, by upload key.
+
+    Those whose event times reach into the upload's span or its look-back. A version
+    of the features is stale when this set differs from the one it was made of.
+    """
+    target = raw.get(upload.key)
+    if target is None:
+        raise dg.Failure(
+            description=f"{upload.key} has no raw version; materialize raw_transactions first.",
+            allow_retries=False,
+        )
+    if target.event_from is None or target.event_to is None:
+        return {upload.key: target}
+    start = target.event_from - history_needed(CATALOGUE)
+    return {
+        key: manifest
+        for key, manifest in raw.items()
+        if key == upload.key
+        or (
+            manifest.event_from is not None
+            and manifest.event_to is not None
+            and manifest.event_to >= start
+            and manifest.event_from <= target.event_to
+        )
+    }
+
+
+def input_versions(read: dict[str, Manifest]) -> dict[str, str]:
+    """How a prepped version names what it was made of."""
+    named = {manifest.slot: manifest.content_id for manifest in read.values()}
+    return {**named, "catalogue": CATALOGUE_DIGEST}
+
+
+def _history(versions: Versions, upload: Upload) -> History:
+    read = raw_inputs(layers.visible(versions, RAW_NAME, upload.feed), upload)
+    target = read[upload.key]
+    scans = [
+        versions.scan(manifest).with_columns(is_target=pl.lit(key == upload.key))
+        for key, manifest in sorted(read.items())
+    ]
+    rows = pl.concat(scans)
+    if target.event_from is not None and target.event_to is not None:
+        # A late upload's future is on disk too; it stays out of the scan.
+        start = target.event_from - history_needed(CATALOGUE)
+        rows = rows.filter(pl.col("occurred_at").is_between(start, target.event_to))
+    return History(rows, target, input_versions(read))
+
+
+def _draft(
+    versions: Versions, run: str, upload: Upload, history: History, features: pl.LazyFrame
+) -> Draft:
+    attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), run)
+    staged = attempt.write_table(features)
+    rows = int(staged.select(pl.len()).collect().item())
+    return Draft(
+        attempt=attempt,
+        checks=[
+            CONTRACT.evaluate(staged, rejected_label(attempt)),
+            predicate_check(
+                SAME_ROWS,
+                passed=rows == history.target.rows,
+                rejected=rejected_label(attempt),
+                description=f"{rows} rows of features for {history.target.rows} raw rows.",
+                figures={"rows": rows, "raw_rows": history.target.rows},
+            ),
+        ],
+        inputs=history.inputs,
+        metadata={
+            "uploads_read": len(history.inputs) - 1,
+            "preview": preview(staged.head(8).collect(), staged.collect_schema().names()[:14]),
+            "dagster/column_schema": column_schema(
+                CONTRACT, lambda name: MEANING.get(name) or FEATURE_MEANING.get(name)
+            ),
+            "dagster/column_lineage": lineage(RAW_NAME, column_lineage()),
+        },
+    )

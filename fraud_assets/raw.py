@@ -1,0 +1,194 @@
+"""The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from fraud_assets import layers
+from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.feeds import Feed, ReadResult, RefusedError, load_feeds, read_upload
+from fraud_assets.measure import StepMeter
+from fraud_assets.metadata import preview
+from fraud_assets.partitions import UPLOADS
+from fraud_assets.publication import (
+    OWNERS,
+    Draft,
+    PublicationEvent,
+    publish,
+    rejected_label,
+)
+from fraud_assets.schemas import MEANING, RAW
+from fraud_assets.uploads import Upload, Uploads
+from resources.lake import Lake
+from resources.leases import Owner, lease
+from resources.settings import Settings
+from resources.versions import Attempt, Versions
+
+NAME: Final = "raw_transactions"
+CONSERVATION: Final = "received_is_accounted_for"
+LEASE_WAIT_SECONDS: Final = 1800.0
+LEASE_TTL_SECONDS: Final = 120.0
+
+
+@dg.asset(
+    name=NAME,
+    partitions_def=UPLOADS,
+    group_name="raw",
+    kinds={"polars", "parquet"},
+    owners=list(OWNERS),
+    code_version="1",
+    check_specs=[
+        RAW.spec(NAME),
+        dg.AssetCheckSpec(
+            CONSERVATION,
+            asset=NAME,
+            blocking=True,
+            description="Every received row is accepted, a duplicate, or in quarantine.",
+        ),
+    ],
+)
+def raw_transactions(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[PublicationEvent]:
+    """The transactions of one uploaded file, as sent, in one common table.
+
+    Rows that cannot be read or break the contract are kept in quarantine with their row, column
+    and reason. A transaction that another upload already brought is counted as a duplicate and
+    left out, so nothing is counted twice.
+    """
+    with StepMeter() as meter:
+        feeds = load_feeds(settings.feeds_dir)
+        uploads = Uploads(lake, feeds)
+        upload = uploads.get(context.partition_key)
+        versions = Versions(lake)
+        with feed_lease(lake, upload.feed):
+            intake = _take_in(lake, uploads, upload, feeds[upload.feed])
+            draft = _draft(versions, context.run_id, upload, intake)
+            _keep_quarantine(versions, context.run_id, upload, intake.read.quarantined)
+            yield from publish(versions, draft, meter)
+        uploads.clear_refusal(upload.key)
+
+
+def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[object]:
+    """Held by raw and prepped: one at a time in a feed, whoever started them."""
+    return lease(
+        lake,
+        f"feed-{feed}",
+        Owner.current(),
+        wait_seconds=LEASE_WAIT_SECONDS,
+        ttl_seconds=LEASE_TTL_SECONDS,
+    )
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What one file brought: its readable rows less those that other uploads already hold."""
+
+    feed: Feed
+    read: ReadResult
+    fresh: pl.DataFrame
+
+    @property
+    def duplicate(self) -> int:
+        """Rows left out because their transaction is already held, in this file or another."""
+        return self.read.duplicate + self.read.accepted.height - self.fresh.height
+
+
+def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake:
+    with tempfile.TemporaryDirectory(prefix="fraud-assets-") as folder:
+        path = Path(folder) / f"upload{upload.suffix}"
+        lake.fetch(uploads.data_key(upload), path)
+        try:
+            read = read_upload(path, feed, source_file=upload.name, now=datetime.now(UTC))
+        except RefusedError as error:
+            uploads.record_refusal(upload.key, str(error), feed_digest=feed.digest)
+            raise dg.Failure(
+                description=f"{upload.name} was refused: {error}", allow_retries=False
+            ) from error
+    return Intake(feed, read, _without_known(Versions(lake), read.accepted, upload))
+
+
+def _without_known(versions: Versions, accepted: pl.DataFrame, upload: Upload) -> pl.DataFrame:
+    """The rows whose transaction no other visible upload of the feed holds."""
+    own = layers.upload_slot(NAME, upload.feed, upload.key)
+    others = layers.visible(versions, NAME, upload.feed, skip={own})
+    if not others:
+        return accepted
+    ids = accepted.lazy().select("transaction_id")
+    known = (
+        versions.scan_all(list(others.values()))
+        .select("transaction_id")
+        .join(ids, on="transaction_id", how="semi")
+        .collect(engine="streaming")
+    )
+    if known.is_empty():
+        return accepted
+    return accepted.join(known, on="transaction_id", how="anti", maintain_order="left")
+
+
+def _keep_quarantine(versions: Versions, run: str, upload: Upload, rows: pl.DataFrame) -> None:
+    """Publish the rows that were set aside, also when a repaired feed leaves none."""
+    slot = layers.quarantine_slot(upload.feed, upload.key)
+    if rows.is_empty() and versions.latest(slot) is None:
+        return
+    attempt = versions.begin(slot, run)
+    attempt.write_table(rows)
+    versions.publish(attempt, inputs={"received": upload.sha256}, extra={})
+
+
+def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draft:
+    attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), run)
+    staged = attempt.write_table(intake.fresh)
+    figures = {
+        "received": intake.read.received,
+        "accepted": intake.fresh.height,
+        "duplicate": intake.duplicate,
+        "quarantined": intake.read.quarantined.height,
+    }
+    return Draft(
+        attempt=attempt,
+        checks=[
+            RAW.evaluate(intake.fresh, rejected_label(attempt)),
+            _conservation(attempt, staged, figures),
+        ],
+        inputs={"received": upload.sha256, "feed": intake.feed.digest},
+        extra={**figures, "upload_order": upload.order},
+        metadata={
+            **figures,
+            "preview": preview(intake.fresh),
+            "dagster/column_schema": column_schema(RAW, MEANING.get),
+            "quarantine": _reasons(intake.read.quarantined),
+        },
+    )
+
+
+def _conservation(
+    attempt: Attempt, staged: pl.LazyFrame, figures: dict[str, int]
+) -> dg.AssetCheckResult:
+    """Received = accepted + duplicate + quarantined, with accepted counted in what was staged."""
+    accepted = int(staged.select(pl.len()).collect().item())
+    found = accepted + figures["duplicate"] + figures["quarantined"]
+    return predicate_check(
+        CONSERVATION,
+        passed=found == figures["received"],
+        rejected=rejected_label(attempt),
+        description=f"{found} of {figures['received']} received rows are accounted for.",
+        figures=figures,
+    )
+
+
+def _reasons(quarantined: pl.DataFrame) -> dg.MetadataValue:
+    """How many rows were set aside for which reason; never their values."""
+    counted = quarantined.group_by("column", "reason").len().sort("len", descending=True).head(20)
+    lines = ["| column | reason | rows |", "| --- | --- | --- |"]
+    lines += [f"| {column} | {reason} | {rows} |" for column, reason, rows in counted.iter_rows()]
+    return dg.MetadataValue.md("\n".join(lines) if counted.height else "none")

@@ -1,0 +1,134 @@
+"""What became of every upload, as the lake tells it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from fraud_assets import layers
+from fraud_assets.feeds import Feed
+from fraud_assets.prepped import input_versions, raw_inputs
+from fraud_assets.uploads import Upload, Uploads
+from resources.versions import CorruptManifestError, Manifest, Slot, Versions
+
+State = Literal["accepted", "refused", "failed", "waiting"]
+
+CHAIN: Final = ("raw_transactions", "prepped_transactions", "augmented_transactions")
+_COUNTS: Final = ("received", "accepted", "duplicate", "quarantined")
+
+
+@dataclass(frozen=True)
+class UploadState:
+    """One upload and how far it came.
+
+    Attributes:
+        upload: The registered file.
+        state: `accepted` when all three layers are visible, `refused` when the file as a whole
+            was, else `waiting`.
+        reason: Why it was refused, or what is wrong with its versions.
+        counts: received, accepted, duplicate and quarantined rows; zeros before raw is visible.
+        damaged: Problems of its visible versions, by asset; a run repairs them.
+        is_stale: Whether its features miss rows that landed later and lie in their look-back.
+        model: The model that scored it; none without one.
+    """
+
+    upload: Upload
+    state: State
+    reason: str
+    counts: dict[str, int]
+    damaged: dict[str, str]
+    is_stale: bool
+    model: str | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a run has something to do for it."""
+        return self.state == "waiting" or bool(self.damaged)
+
+
+def upload_states(
+    versions: Versions, uploads: Uploads, feeds: dict[str, Feed]
+) -> list[UploadState]:
+    """The state of every registered upload, in landing order."""
+    refusals = uploads.refusals()
+    states = []
+    raw = {name: _readable_raw(versions, name) for name in feeds}
+    for upload in uploads.all():
+        refusal = refusals.get(upload.key)
+        feed = feeds.get(upload.feed)
+        if refusal is not None and (feed is None or refusal.feed_digest == feed.digest):
+            states.append(_refused(upload, refusal.reason))
+        else:
+            states.append(_state(versions, upload, raw.get(upload.feed, {})))
+    return states
+
+
+def _refused(upload: Upload, reason: str) -> UploadState:
+    return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
+
+
+def _state(
+    versions: Versions, upload: Upload, raw_of_feed: dict[str, Manifest]
+) -> UploadState:
+    manifests: dict[str, Manifest] = {}
+    damaged: dict[str, str] = {}
+    for asset in CHAIN:
+        slot = layers.upload_slot(asset, upload.feed, upload.key)
+        problems = versions.problems(slot)
+        if problems:
+            damaged[asset] = problems[0]
+            continue
+        manifest = versions.latest(slot)
+        if manifest is not None:
+            manifests[asset] = manifest
+    is_whole = len(manifests) == len(CHAIN) and _is_linked(manifests)
+    raw = manifests.get("raw_transactions")
+    scored = manifests.get("augmented_transactions")
+    return UploadState(
+        upload=upload,
+        state="accepted" if is_whole else "waiting",
+        reason="; ".join(damaged.values()),
+        counts={name: _count(raw, name) for name in _COUNTS},
+        damaged=damaged,
+        is_stale=is_whole and _is_stale(raw_of_feed, upload, manifests),
+        model=None if scored is None else scored.inputs.get("model"),
+    )
+
+
+def _is_linked(manifests: dict[str, Manifest]) -> bool:
+    """Whether each layer was made of the visible version of the one before."""
+    raw, prepped, scored = (manifests[asset] for asset in CHAIN)
+    return (
+        prepped.inputs.get(raw.slot) == raw.content_id
+        and scored.inputs.get(prepped.slot) == prepped.content_id
+    )
+
+
+def _is_stale(
+    raw_of_feed: dict[str, Manifest], upload: Upload, manifests: dict[str, Manifest]
+) -> bool:
+    if upload.key not in raw_of_feed:
+        return False
+    now = input_versions(raw_inputs(raw_of_feed, upload))
+    return manifests["prepped_transactions"].inputs != now
+
+
+def _readable_raw(versions: Versions, feed: str) -> dict[str, Manifest]:
+    """A feed's visible raw versions; none where one cannot be read, which is reported itself."""
+    try:
+        return layers.visible(versions, "raw_transactions", feed)
+    except CorruptManifestError:
+        return {}
+
+
+def _count(raw: Manifest | None, name: str) -> int:
+    value = 0 if raw is None else raw.extra.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def broken_snapshots(versions: Versions) -> dict[str, str]:
+    """Unpartitioned assets whose visible version is damaged, and how; a refresh repairs them."""
+    found = {}
+    for asset, folder in layers.SNAPSHOTS.items():
+        problems = versions.problems(Slot.snapshot(folder))
+        if problems:
+            found[asset] = problems[0]
+    return found

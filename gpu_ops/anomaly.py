@@ -1,0 +1,151 @@
+"""Isolation forest: how odd a transaction is, without any label."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from gpu_ops.forest_files import pack_forest, unpack_forest
+from gpu_ops.matrices import Float32Array, feature_matrix, map_chunks
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
+
+    from gpu_ops.isolation_paths import CompleteTrees
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A fitted isolation forest with all that scoring needs.
+
+    Attributes:
+        model: The scikit-learn forest, which GPU libraries can read too.
+        columns: Names of the features that it was fitted on, in order.
+        medians: What replaces a null of each column; learned at fit.
+    """
+
+    model: "IsolationForest"
+    columns: tuple[str, ...]
+    medians: tuple[float, ...]
+
+    def score(self, features: pl.DataFrame, *, threads: int | None = None) -> Float32Array:
+        """Anomaly score 2 ** (-E[h(x)] / c(samples)) of each row, float32 in 0..1.
+
+        Higher is odder; about 0.5 is ordinary. It is scikit-learn's `-score_samples` (equation
+        2 of Liu, Ting and Zhou, Isolation forest, ICDM 2008), computed in chunks.
+
+        Args:
+            features: Has the forest's columns, in any order; others are ignored.
+            threads: Threads that share the chunks, default one a CPU; no effect on the scores.
+
+        Raises:
+            FeatureMismatchError: A column is missing.
+            ValueError: A feature is infinite.
+        """
+        from gpu_ops.isolation_paths import path_length_sums
+
+        trees, scale = self._trees, self._path_length_scale
+
+        def score_chunk(chunk: pl.DataFrame) -> Float32Array:
+            rows = filled_matrix(chunk, self.columns, self.medians)
+            return np.exp2(-path_length_sums(trees, rows) / scale).astype(np.float32)
+
+        scored = map_chunks(features, score_chunk, threads=threads or os.cpu_count() or 1)
+        return np.concatenate([np.empty(0, np.float32), *scored])
+
+    def to_bytes(self) -> bytes:
+        """The forest as a file without pickle; equal forests give equal bytes."""
+        return pack_forest(self.model, self.columns, self.medians)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Forest":
+        """The forest that `to_bytes` stored; its scores are equal.
+
+        Raises:
+            ModelFileError: The file is truncated, altered or no forest.
+        """
+        forest = cls(*unpack_forest(data))
+        _ = forest._trees  # checks the trees now, not at the first score
+        return forest
+
+    @cached_property
+    def _trees(self) -> "CompleteTrees":
+        from gpu_ops.isolation_paths import complete_trees
+        from gpu_ops.model_files import ModelFileError
+
+        try:
+            return complete_trees(
+                [tree.tree_ for tree in self.model.estimators_], len(self.columns)
+            )
+        except ValueError as error:
+            raise ModelFileError(f"the forest cannot be used: {error}") from error
+
+    @property
+    def _path_length_scale(self) -> float:
+        from gpu_ops.isolation_paths import average_path_length
+
+        # max_samples_ is what a tree really drew: fewer than asked where rows were few.
+        samples = np.array([self.model.max_samples_], np.int64)
+        scale = float(average_path_length(samples)[0])
+        # One sample a tree isolates nothing: every path has length 0 and the score is 1.
+        return len(self.model.estimators_) * (scale or 1.0)
+
+
+def fit_forest(
+    features: pl.DataFrame,
+    columns: Sequence[str],
+    *,
+    seed: int,
+    n_trees: int = 100,
+    max_samples: int = 256,
+) -> Forest:
+    """Fits an isolation forest on ordinary traffic; the few odd rows in it do no harm.
+
+    Args:
+        features: At least one row; nulls are replaced by their column's median, or by 0 where
+            a column has nothing but nulls. Constant columns do no harm.
+        columns: The features to use.
+        seed: Makes it repeatable.
+        n_trees: Number of trees.
+        max_samples: Rows drawn for a tree, at most 4,096.
+
+    Raises:
+        FeatureMismatchError: A column is missing.
+        ValueError: No rows, no columns, an infinite feature, or too many samples a tree.
+    """
+    from sklearn.ensemble import IsolationForest
+
+    if features.is_empty() or not columns:
+        raise ValueError("an isolation forest needs at least one row and one column")
+    if not 1 <= max_samples <= (limit := 4096):
+        raise ValueError(f"max_samples is {max_samples}; it must lie between 1 and {limit}")
+    medians = column_medians(features, columns)
+    rows = filled_matrix(features, columns, medians)
+    model = IsolationForest(
+        n_estimators=n_trees, max_samples=min(max_samples, len(rows)), random_state=seed
+    )
+    return Forest(model.fit(rows), tuple(columns), medians)
+
+
+def column_medians(features: pl.DataFrame, columns: Sequence[str]) -> tuple[float, ...]:
+    """The float32 median of each column without its nulls and NaN; 0 where nothing is left."""
+    matrix = feature_matrix(features, columns)
+    return tuple(
+        float(np.median(known)) if (known := column[~np.isnan(column)]).size else 0.0
+        for column in matrix.T
+    )
+
+
+def filled_matrix(
+    features: pl.DataFrame, columns: Sequence[str], medians: Sequence[float]
+) -> Float32Array:
+    """The feature matrix, float32, with each null or NaN replaced by its column's median."""
+    matrix = feature_matrix(features, columns)
+    absent = np.isnan(matrix)
+    if absent.any():
+        matrix = np.where(absent, np.asarray(medians, np.float32), matrix)
+    return matrix

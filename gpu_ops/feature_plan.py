@@ -1,0 +1,188 @@
+"""From a catalogue to the feature table, in memory or in bounded memory."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from gpu_ops.engine import Engine
+from gpu_ops.feature_model import NOTHING, Catalogue, Entity
+from gpu_ops.sides import Side, side_tables, sides
+
+ROWS_PER_PARTITION: Final = 2_000_000
+ROWS_PER_CHUNK: Final = 500_000
+ORDER: Final = ("occurred_at", "transaction_id")
+EMPTY_IS_ZERO: Final = frozenset({"count", "sum", "distinct_counterparties", "known_frauds"})
+HOUR: Final = timedelta(hours=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def reach_back(catalogue: Catalogue) -> timedelta:
+    """Tell how far before a row its features look."""
+    return max((one.window + one.delay for one in catalogue.windows), default=NOTHING)
+
+
+def needed_columns(
+    transactions: pl.LazyFrame, is_target: pl.Expr, catalogue: Catalogue
+) -> pl.LazyFrame:
+    """Choose the columns that the catalogue reads and mark the targets."""
+    read = {name for names in catalogue.lineage().values() for name in names}
+    columns = dict.fromkeys((*ORDER, *sorted(read)))
+    return transactions.select(*columns, is_target.fill_null(value=False).alias("target"))
+
+
+def table_in_memory(rows: pl.LazyFrame, catalogue: Catalogue, engine: Engine) -> pl.LazyFrame:
+    """Compute the feature table of `needed_columns` with all of them in memory."""
+    ordered = _in_order(engine.collect(rows))
+    numbered = _reachable(ordered, catalogue).with_row_index("row")
+    pasts: dict[Entity, list[pl.DataFrame]] = {}
+    for side in sides(catalogue):
+        for entity, table in side_tables(side.rows(numbered.lazy()), side, engine):
+            pasts.setdefault(entity, []).append(table.drop("at"))
+    targets = numbered.select("row", "target", *_payload(catalogue)).lazy().filter("target")
+    parts = [pl.concat(past).lazy() for past in pasts.values()]
+    return engine.collect(assembled(targets, parts, catalogue)).lazy()
+
+
+def table_through_files(
+    rows: pl.LazyFrame,
+    catalogue: Catalogue,
+    engine: Engine,
+    scratch: Path,
+    partitions: int | None = None,
+) -> pl.LazyFrame:
+    """Compute the feature table of `needed_columns` through files, in bounded memory.
+
+    The rows are written once; then the accounts are computed a partition at a time, and the table
+    is put together a stretch of time at a time. Memory holds the largest of these: a partition
+    is never smaller than its busiest account, a stretch never shorter than an hour.
+
+    Args:
+        rows: as `needed_columns` chooses them.
+        catalogue: the features.
+        engine: where the plans run.
+        scratch: folder for the files; the table that is returned lives in it.
+        partitions: how many groups the accounts are split into; by default one for each
+            two million rows.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    base = scratch / "rows.parquet"
+    engine.write(rows.with_row_index("row"), base)
+    numbered = pl.scan_parquet(base)
+    edges = _stretches(numbered.filter("target"), engine)
+    first, end = edges[0] - reach_back(catalogue), edges[-1]
+    numbered = numbered.filter(pl.col("occurred_at").is_between(first, end, closed="left"))
+    if partitions is None:
+        size = engine.collect(numbered.select(pl.len())).item()
+        partitions = 1 + size // ROWS_PER_PARTITION
+    pasts: dict[Entity, list[Path]] = {}
+    for side in sides(catalogue):
+        for entity, table in _partitioned(side, numbered, partitions, engine):
+            files = pasts.setdefault(entity, [])
+            files.append(scratch / f"{entity}-{len(files):05d}.parquet")
+            table.sort("at").write_parquet(files[-1], compression="lz4")
+    stretches: list[Path] = []
+    for start, stop in pairwise(edges):
+        stretch = pl.col("occurred_at").is_between(start, stop, closed="left")
+        # Parquet statistics of the sorted files spare most of the reading.
+        at = pl.col("at").cast(pl.Datetime("us", "UTC")).is_between(start, stop, closed="left")
+        parts = [pl.scan_parquet(files).filter(at).drop("at") for files in pasts.values()]
+        targets = numbered.filter(pl.col("target") & stretch).sort(ORDER)
+        stretches.append(scratch / f"features-{len(stretches):05d}.parquet")
+        # Joins of this many columns are several times slower in the streaming engine.
+        table = assembled(targets, parts, catalogue).collect(engine="in-memory")
+        table.write_parquet(stretches[-1], compression="lz4")
+    for spent in (base, *(file for files in pasts.values() for file in files)):
+        spent.unlink()
+    return pl.scan_parquet(stretches)
+
+
+def assembled(
+    targets: pl.LazyFrame, pasts: Sequence[pl.LazyFrame], catalogue: Catalogue
+) -> pl.LazyFrame:
+    """Put the feature table together.
+
+    Args:
+        targets: ``row`` and the canonical columns, in the order of the result.
+        pasts: tables of ``row`` and window features, each row at most once in each.
+        catalogue: the features, in the order of the columns.
+    """
+    known: set[str] = set()
+    for past in pasts:
+        targets = targets.join(past, on="row", how="left", maintain_order="left")
+        known.update(past.collect_schema().names())
+    windows = []
+    for one in catalogue.windows:
+        value = pl.col(one.name) if one.name in known else pl.lit(None, one.dtype)
+        if one.statistic in EMPTY_IS_ZERO:
+            value = value.fill_null(0)
+        windows.append(value.alias(one.name))
+    return targets.with_columns(windows).select(
+        *ORDER,
+        *(pl.col(one.name).cast(one.dtype) for one in catalogue.windows),
+        *(one.expression.cast(one.dtype).alias(one.name) for one in catalogue.rows),
+    )
+
+
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort, unless they are sorted, as the rows of a raw table are: a look is ten times cheaper."""
+    at, name = (pl.col(column) for column in ORDER)
+    later = (at > at.shift()) | ((at == at.shift()) & (name >= name.shift()))
+    in_order: bool = rows.select(later.all()).item()
+    return rows if in_order else rows.sort(ORDER)
+
+
+def _reachable(ordered: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
+    """Drop the rows that no target can see, without a copy."""
+    wanted = (
+        ordered.lazy()
+        .filter("target")
+        .select(
+            pl.col("occurred_at").min().alias("first"), pl.col("occurred_at").max().alias("last")
+        )
+        .collect()
+    )
+    first, last = wanted.row(0)
+    if first is None:
+        return ordered.clear()
+    times = ordered["occurred_at"]
+    start = times.search_sorted(first - reach_back(catalogue), side="left")
+    return ordered.slice(start, times.search_sorted(last, side="right") - start)
+
+
+def _payload(catalogue: Catalogue) -> list[str]:
+    """Name the canonical columns that the assembly reads."""
+    windows = {one.name for one in catalogue.windows}
+    roots = (root for row in catalogue.rows for root in row.roots)
+    return list(dict.fromkeys((*ORDER, *(root for root in roots if root not in windows))))
+
+
+def _partitioned(
+    side: Side, numbered: pl.LazyFrame, partitions: int, engine: Engine
+) -> Iterator[tuple[Entity, pl.DataFrame]]:
+    of_account = pl.col("account").hash(seed=0) % partitions
+    for partition in range(partitions):
+        rows = side.rows(numbered).filter(of_account == partition)
+        yield from side_tables(rows, side, engine)
+
+
+def _stretches(targets: pl.LazyFrame, engine: Engine) -> list[datetime]:
+    """Cut the time of the targets into stretches of whole hours with about as many rows each."""
+    hours = engine.collect(
+        targets.group_by(pl.col("occurred_at").dt.truncate("1h").alias("hour"))
+        .agg(pl.len().alias("rows"))
+        .sort("hour")
+    )
+    if hours.is_empty():
+        return [EPOCH, EPOCH]
+    edges: list[datetime] = []
+    filled = ROWS_PER_CHUNK
+    for hour, rows in hours.iter_rows():
+        if filled + rows > ROWS_PER_CHUNK:
+            edges.append(hour)
+            filled = 0
+        filled += rows
+    return [*edges, hours["hour"][-1] + HOUR]

@@ -1,0 +1,154 @@
+"""The catalogue of features: declared once, compiled to plans, documented from the same values."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from gpu_ops.engine import Engine
+from gpu_ops.feature_model import (
+    Catalogue,
+    Entity,
+    RowFeature,
+    Statistic,
+    WindowFeature,
+    duration_label,
+)
+from gpu_ops.feature_plan import (
+    needed_columns,
+    reach_back,
+    table_in_memory,
+    table_through_files,
+)
+from gpu_ops.row_features import ROWS
+
+__all__ = [
+    "CATALOGUE",
+    "Catalogue",
+    "RowFeature",
+    "WindowFeature",
+    "catalogue_table",
+    "column_lineage",
+    "feature_names",
+    "feature_table",
+    "history_needed",
+]
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
+MONTH: Final = timedelta(days=30)
+
+
+def _windows(
+    entity: Entity,
+    statistics: tuple[Statistic, ...],
+    windows: tuple[timedelta, ...],
+    delay: timedelta = timedelta(0),
+) -> tuple[WindowFeature, ...]:
+    return tuple(
+        WindowFeature(entity, statistic, window, delay=delay)
+        for statistic in statistics
+        for window in windows
+    )
+
+
+_ALL: Final = (HOUR, DAY, WEEK, MONTH)
+_LONG: Final = (DAY, WEEK, MONTH)
+_AMOUNTS: Final[tuple[Statistic, ...]] = ("count", "sum", "mean", "max")
+_LABELS: Final[tuple[Statistic, ...]] = ("known_frauds", "label_risk")
+
+WINDOWS: Final = (
+    *_windows("payer", _AMOUNTS, _ALL),
+    *_windows("payer", ("distinct_counterparties",), _LONG),
+    *_windows("payee", _AMOUNTS, _ALL),
+    *_windows("payee", ("distinct_counterparties",), _LONG),
+    *_windows("payee", _LABELS, _LONG, delay=WEEK),
+    *_windows("pair", _AMOUNTS, _ALL),
+)
+
+CATALOGUE: Final = Catalogue(WINDOWS, ROWS)
+"""The features of the project. ``CATALOGUE.plus(WindowFeature("payer", "count", 6 * HOUR))``
+adds one; ``CATALOGUE.without_balances()`` is for feeds that send no balances."""
+
+
+def feature_names(
+    catalogue: Catalogue = CATALOGUE, *, has_balances: bool = True
+) -> tuple[str, ...]:
+    """Name the feature columns in order, without those of balances where a feed has none."""
+    kept = catalogue if has_balances else catalogue.without_balances()
+    return tuple(feature.name for feature in kept)
+
+
+def history_needed(catalogue: Catalogue = CATALOGUE) -> timedelta:
+    """Tell how much history before the first target the features need: not a row more."""
+    return reach_back(catalogue)
+
+
+def feature_table(
+    transactions: pl.LazyFrame,
+    *,
+    is_target: pl.Expr,
+    engine: Engine,
+    catalogue: Catalogue = CATALOGUE,
+    partitions: int | None = None,
+    scratch: Path | None = None,
+) -> pl.LazyFrame:
+    """Compute features as they would have been at the moment of each transaction.
+
+    Args:
+        transactions: canonical rows of one feed, history and targets, in any order, each
+            ``transaction_id`` once. History older than `history_needed` changes nothing.
+        is_target: which rows get features.
+        engine: where the plans run. ``cpu`` and ``gpu`` hold the rows in memory;
+            ``cpu-streaming`` works through files, in bounded memory.
+        catalogue: the features.
+        partitions: for ``cpu-streaming``, how many groups of accounts are computed one after
+            the other; by default one for each two million rows.
+        scratch: for ``cpu-streaming``, an empty folder; it must outlive the returned frame,
+            which reads from it.
+
+    Returns:
+        ``transaction_id``, ``occurred_at`` and the features of the targets, sorted by
+        (``occurred_at``, ``transaction_id``). Counts are UInt32 and flags UInt8, all else Float32
+        (computed in Float64, sums exactly).
+
+    Raises:
+        ValueError: ``cpu-streaming`` without a `scratch` folder.
+        polars.exceptions.InvalidOperationError: an amount is not finite or beyond 9.2e18.
+    """
+    rows = needed_columns(transactions, is_target, catalogue)
+    if engine.name == "cpu-streaming":
+        if scratch is None:
+            raise ValueError("engine 'cpu-streaming' works through files: give a scratch folder")
+        table = table_through_files(rows, catalogue, engine, scratch, partitions)
+    else:
+        table = table_in_memory(rows, catalogue, engine)
+    return table.select("transaction_id", "occurred_at", *feature_names(catalogue))
+
+
+def column_lineage(catalogue: Catalogue = CATALOGUE) -> dict[str, tuple[str, ...]]:
+    """Map each feature to the canonical columns that it is computed from."""
+    return catalogue.lineage()
+
+
+def catalogue_table(catalogue: Catalogue = CATALOGUE) -> list[dict[str, str]]:
+    """Describe each feature for the documentation, in column order.
+
+    Returns:
+        Rows of name, entity, window, delay, dtype, formula, source and description.
+    """
+    return [
+        {
+            "name": one.name,
+            "entity": one.entity if isinstance(one, WindowFeature) else "transaction",
+            "window": duration_label(one.window) if isinstance(one, WindowFeature) else "",
+            "delay": duration_label(one.delay) if isinstance(one, WindowFeature) else "",
+            "dtype": str(one.dtype),
+            "formula": one.formula,
+            "source": one.source,
+            "description": one.description,
+        }
+        for one in catalogue
+    ]

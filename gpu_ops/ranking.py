@@ -1,0 +1,314 @@
+"""Ranking: which transactions and rings become alerts, within the review capacity of each day.
+
+What is published stays: it keeps its id, its rank and its place in the capacity of its day.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import xxhash
+
+from gpu_ops.canonical import UTC_MICROSECONDS
+from gpu_ops.reasons import ring_reason
+
+if TYPE_CHECKING:
+    from datetime import date
+
+ALERT_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "alert_id": pl.String(),
+    "alert_type": pl.String(),
+    "feed": pl.String(),
+    "subject_id": pl.String(),
+    "event_day": pl.Date(),
+    "rank": pl.UInt32(),
+    "expected_loss": pl.Float64(),
+    "ranked_by": pl.String(),
+    "reasons": pl.List(pl.String()),
+}
+"""Columns that every alert has."""
+
+TRANSACTION_EVIDENCE: Final[dict[str, pl.DataType]] = {
+    "occurred_at": UTC_MICROSECONDS,
+    "kind": pl.String(),
+    "amount": pl.Float64(),
+    "currency": pl.String(),
+    "payer": pl.String(),
+    "payee": pl.String(),
+    "fraud_probability": pl.Float32(),
+    "anomaly_score": pl.Float32(),
+    "model_version": pl.String(),
+    "related_transaction_ids": pl.List(pl.String()),
+}
+"""Columns that a transaction alert adds: all that its explanation is made of.
+
+related_transaction_ids: the day's other candidates from the same payer to the same payee.
+"""
+
+RING_EVIDENCE: Final[dict[str, pl.DataType]] = {
+    "pattern": pl.String(),
+    "score": pl.Float64(),
+    "accounts": pl.List(pl.String()),
+    "transaction_ids": pl.List(pl.String()),
+    "first_at": UTC_MICROSECONDS,
+    "last_at": UTC_MICROSECONDS,
+    "amount": pl.Float64(),
+}
+"""Columns that a ring alert adds."""
+
+SAME_RING_SHARE: Final = 0.5
+"""A ring with more than this share of its transactions in an alerted ring is the same case."""
+
+_TYPE_PREFIX: Final = {"transaction": "tx", "ring": "ring"}
+_CASE: Final = ("feed", "payer", "payee", "event_day")
+
+
+def alert_id(alert_type: str, feed: str, subject_id: str) -> str:
+    """The stable id of an alert: the same subject always has the same one.
+
+    Args:
+        alert_type: `transaction` or `ring`.
+        feed: The feed of the subject.
+        subject_id: The transaction or ring.
+    """
+    name = f"{alert_type}\0{feed}\0{subject_id}"
+    return f"{_TYPE_PREFIX[alert_type]}-{xxhash.xxh3_64_hexdigest(name.encode())}"
+
+
+def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) -> pl.Series:
+    """Which rows are candidates: the best `capacity` rows of each UTC event day.
+
+    Rows with an expected loss come first, by it; rows without need a reason and go by anomaly
+    score. Rows that helped to make the model never alert. Several uploads and feeds share a day, so
+    candidates are more than alerts; `rank_transaction_alerts` decides.
+
+    Args:
+        frame: `transaction_id`, `occurred_at`, `in_sample`, `expected_loss`, `anomaly_score` and
+            `has_reason` (Boolean); one feed.
+        capacity: Most candidates a day, at least 0.
+        least_loss: Rows with a smaller expected loss are not worth a review.
+
+    Returns:
+        Boolean Series `may_alert` in the order of the rows.
+    """
+    loss = _number("expected_loss")
+    day = pl.col("occurred_at").dt.date()
+    best = (
+        frame.lazy()
+        .with_row_index("row")
+        .filter(
+            ~pl.col("in_sample"),
+            pl.when(loss.is_null()).then(pl.col("has_reason")).otherwise(loss >= least_loss),
+        )
+        .select("row", "transaction_id", day=day, loss=loss, score=_number("anomaly_score"))
+        .sort(
+            "day",
+            "loss",
+            "score",
+            "transaction_id",
+            descending=[False, True, True, False],
+            nulls_last=True,
+        )
+        .select("row", place=pl.int_range(pl.len()).over("day"))
+        .filter(pl.col("place") < capacity)
+        .collect()
+    )
+    chosen = pl.zeros(frame.height, dtype=pl.UInt8, eager=True).alias("may_alert")
+    return chosen.scatter(best["row"], 1).cast(pl.Boolean)
+
+
+def rank_transaction_alerts(
+    candidates: pl.DataFrame, published: pl.DataFrame | None, *, capacity: int
+) -> pl.DataFrame:
+    """The transaction alerts of all days: the published ones and those that still fit.
+
+    Per UTC event day, over all feeds, what is published keeps its row as it is. The capacity that
+    it leaves is filled with new alerts: expected loss first, the largest first, then anomaly score,
+    then feed and transaction id. New ranks go on after the largest published rank of the day: the
+    rank is the place in the order of publication, and by merit within one publication.
+
+    Transactions of one day from one payer to one payee are one case: the best becomes the alert,
+    the others its `related_transaction_ids`. A case that is published does not alert again.
+
+    Args:
+        candidates: Rows that may alert, with `transaction_id`, `feed`, `reasons`, `expected_loss`
+            and the columns of `TRANSACTION_EVIDENCE` but the related ids. Any order.
+        published: Former alerts of any type, with the columns of the result; none at first.
+        capacity: Most alerts a day.
+
+    Returns:
+        `ALERT_SCHEMA` and `TRANSACTION_EVIDENCE`, and what else `published` has (null in new rows),
+        by event day and rank.
+    """
+    kept = _published(published, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
+    cases = _cases(candidates)
+    new = cases.join(kept.select(_CASE).unique(), on=_CASE, how="anti", nulls_equal=True).join(
+        kept.select("feed", "subject_id"), on=["feed", "subject_id"], how="anti"
+    )
+    used = kept.group_by("event_day").agg(
+        pl.len().cast(pl.Int64).alias("used"), pl.col("rank").max().cast(pl.Int64).alias("last")
+    )
+    ranked = (
+        new.join(used, on="event_day", how="left")
+        .with_columns(pl.col("used", "last").fill_null(0))
+        .sort(
+            "event_day",
+            "expected_loss",
+            "anomaly_score",
+            "feed",
+            "subject_id",
+            descending=[False, True, True, False, False],
+            nulls_last=True,
+        )
+        .with_columns(place=pl.int_range(1, pl.len() + 1).over("event_day"))
+        .filter(pl.col("place") <= capacity - pl.col("used"))
+        .with_columns(
+            rank=pl.col("last") + pl.col("place"),
+            ranked_by=pl.when(pl.col("expected_loss").is_null())
+            .then(pl.lit("anomaly_score"))
+            .otherwise(pl.lit("expected_loss")),
+        )
+    )
+    return _with_published(kept, ranked, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
+
+
+def rank_ring_alerts(
+    rings: pl.DataFrame, published: pl.DataFrame | None, *, capacity: int
+) -> pl.DataFrame:
+    """The ring alerts: the published ones and those that still fit.
+
+    The capacity counts per UTC day of a ring's last transaction; the rank runs over all rings, in
+    the order of publication, then by score, then by amount and id. A ring most of whose
+    transactions are in an alerted ring is the same case and does not alert again.
+
+    Args:
+        rings: `ring_id`, `feed` and the columns of `RING_EVIDENCE`. Any order.
+        published: Former alerts of any type, with the columns of the result; none at first.
+        capacity: Most ring alerts a day.
+
+    Returns:
+        `ALERT_SCHEMA` and `RING_EVIDENCE`, and what else `published` has (null in new rows), by
+        rank.
+
+    Raises:
+        ValueError: A ring has an unknown pattern.
+    """
+    schema = ALERT_SCHEMA | RING_EVIDENCE
+    kept = _published(published, "ring", schema)
+    for pattern in rings["pattern"].unique():
+        ring_reason(pattern)
+    ordered = (
+        rings.rename({"ring_id": "subject_id"})
+        .with_columns(
+            event_day=pl.col("last_at").dt.date(),
+            score=_number("score"),
+            amount=_number("amount"),
+        )
+        .sort(
+            "score",
+            "amount",
+            "feed",
+            "subject_id",
+            descending=[True, True, False, False],
+            nulls_last=True,
+        )
+    )
+    chosen = _distinct_rings(ordered, kept, capacity)
+    last = kept["rank"].cast(pl.Int64).max()
+    start = int(last) if isinstance(last, int) else 0
+    ranked = ordered[chosen].with_columns(
+        rank=pl.int_range(start + 1, start + 1 + pl.len()),
+        ranked_by=pl.lit("ring_score"),
+        expected_loss=pl.lit(None, dtype=pl.Float64),
+        reasons=pl.concat_list(pl.lit("RING_") + pl.col("pattern").str.to_uppercase()),
+    )
+    return _with_published(kept, ranked, "ring", schema)
+
+
+def _number(column: str) -> pl.Expr:
+    """A column to sort by: NaN would come before every number, so it counts as unknown."""
+    return pl.col(column).cast(pl.Float64).fill_nan(None)
+
+
+def _cases(candidates: pl.DataFrame) -> pl.DataFrame:
+    """The best row of each case, the others' ids beside it."""
+    ordered = (
+        candidates.rename({"transaction_id": "subject_id"})
+        .with_columns(
+            event_day=pl.col("occurred_at").dt.date(),
+            expected_loss=_number("expected_loss"),
+            anomaly_score=_number("anomaly_score"),
+        )
+        .sort(
+            "expected_loss",
+            "anomaly_score",
+            "feed",
+            "subject_id",
+            descending=[True, True, False, False],
+            nulls_last=True,
+        )
+        .unique(["feed", "subject_id"], keep="first", maintain_order=True)
+    )
+    ids = pl.col("subject_id").over(_CASE, mapping_strategy="join")
+    return ordered.with_columns(
+        related_transaction_ids=ids.list.set_difference(pl.concat_list("subject_id")).list.sort()
+    ).unique(_CASE, keep="first", maintain_order=True)
+
+
+def _distinct_rings(ordered: pl.DataFrame, kept: pl.DataFrame, capacity: int) -> list[int]:
+    """Places of the rings that fit their day and are no case already alerted, best first."""
+    subjects = set(kept.select("feed", "subject_id").iter_rows())
+    seen: dict[tuple[str, str], set[int]] = {}
+    room: dict[date, int] = {}
+    cases = 0
+
+    def remember(feed: str, transactions: Iterable[str]) -> None:
+        nonlocal cases
+        for transaction in transactions:
+            seen.setdefault((feed, transaction), set()).add(cases)
+        cases += 1
+
+    for feed, day, transactions in kept.select("feed", "event_day", "transaction_ids").iter_rows():
+        remember(feed, transactions)
+        room[day] = room.get(day, capacity) - 1
+    chosen = []
+    columns = ("feed", "subject_id", "event_day", "transaction_ids")
+    for place, (feed, subject, day, transactions) in enumerate(ordered.select(columns).iter_rows()):
+        shared: dict[int, int] = {}
+        for transaction in transactions:
+            for case in seen.get((feed, transaction), ()):
+                shared[case] = shared.get(case, 0) + 1
+        known = max(shared.values(), default=0) > SAME_RING_SHARE * len(transactions)
+        if known or (feed, subject) in subjects or room.get(day, capacity) <= 0:
+            continue
+        chosen.append(place)
+        subjects.add((feed, subject))
+        room[day] = room.get(day, capacity) - 1
+        remember(feed, transactions)
+    return chosen
+
+
+def _published(
+    published: pl.DataFrame | None, alert_type: str, schema: dict[str, pl.DataType]
+) -> pl.DataFrame:
+    """The published alerts of one type, with all columns of the schema first."""
+    if published is None or published.is_empty():
+        return pl.DataFrame(schema=schema)
+    rows = published.filter(alert_type=alert_type)
+    known = ALERT_SCHEMA.keys() | TRANSACTION_EVIDENCE.keys() | RING_EVIDENCE.keys()
+    extra = [name for name in rows.columns if name not in known]
+    return rows.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), *extra)
+
+
+def _with_published(
+    kept: pl.DataFrame, ranked: pl.DataFrame, alert_type: str, schema: dict[str, pl.DataType]
+) -> pl.DataFrame:
+    ids = [
+        alert_id(alert_type, feed, subject)
+        for feed, subject in ranked.select("feed", "subject_id").iter_rows()
+    ]
+    new = ranked.with_columns(
+        alert_id=pl.Series(ids, dtype=pl.String), alert_type=pl.lit(alert_type)
+    ).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    order = ["event_day", "rank"] if alert_type == "transaction" else ["rank"]
+    return pl.concat([kept, new], how="diagonal").sort(*order, "alert_id")

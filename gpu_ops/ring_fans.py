@@ -1,0 +1,143 @@
+"""Rings around one account: fan-in, fan-out, and gathering that is followed by scattering."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_ops.ring_candidate import Candidate, Found, alikeness, balance
+from gpu_ops.ring_edges import UnusualEdges
+from gpu_ops.ring_params import RingParams
+
+
+@dataclass(frozen=True)
+class Side:
+    """Unusual payments grouped by the account at one end, ascending in time within each.
+
+    Attributes:
+        edges: Int64: positions in `UnusualEdges`.
+        offset: Int64, (accounts + 1,): where each account's group starts.
+        prior: payments that an account is taken to have besides its own: what the payments of the
+            feed see on average at their own account, so that in a feed where strangers are daily
+            business for some, a stranger proves little (a rate shrunk as in empirical Bayes).
+    """
+
+    edges: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    prior: float
+
+    @classmethod
+    def of(
+        cls, account: NDArray[np.int32], n_accounts: int, leaving_out: NDArray[np.bool_]
+    ) -> "Side":
+        """Group edges by account, without those left out."""
+        positions = np.flatnonzero(~leaving_out)
+        count = np.bincount(account[positions], minlength=n_accounts).astype(np.int64)
+        total = int(count.sum())
+        return cls(
+            edges=positions[np.argsort(account[positions], kind="stable")],
+            offset=np.concatenate([[0], np.cumsum(count)]),
+            prior=float((count * count).sum() / total) if total else 0.0,
+        )
+
+
+def fans(edges: UnusualEdges, receiving: Side, paying: Side, params: RingParams) -> Found:
+    """Return bursts of payments from many accounts to one, and from one to many."""
+    inward = _fans(edges, receiving, params, inward=True)
+    outward = _fans(edges, paying, params, inward=False)
+    return Found(
+        inward.candidates + outward.candidates,
+        {"hub_counterparties": inward.cut["hub"] + outward.cut["hub"]},
+    )
+
+
+def _fans(edges: UnusualEdges, side: Side, params: RingParams, *, inward: bool) -> Found:
+    from gpu_ops.ring_kernels import fan_windows
+
+    centre, other = (edges.target, edges.source) if inward else (edges.source, edges.target)
+    place = side.edges
+    search = math.log(max(1, edges.n_accounts))
+    window, surprise, hubs = fan_windows(
+        side.offset,
+        other[place],
+        edges.at[place],
+        edges.before[place],
+        edges.through[place],
+        side.prior,
+        edges.finest,
+        params.horizon // timedelta(microseconds=1),
+        params.min_fan,
+        params.hub_counterparties,
+        search + params.min_surprise,
+        edges.n_accounts,
+    )
+    found = Found(cut={"hub": hubs})
+    taken = np.flatnonzero(window >= 0)
+    taken = taken[np.argsort(window[taken], kind="stable")]
+    bounds = np.searchsorted(window[taken], np.arange(surprise.size + 1))
+    for k in range(surprise.size):
+        # Places ascend within a centre as time does, but edges of one instant may not.
+        members = np.sort(place[taken[bounds[k] : bounds[k + 1]]])
+        spokes = tuple(dict.fromkeys(other[members].tolist()))
+        found.candidates.append(
+            Candidate(
+                pattern="fan_in" if inward else "fan_out",
+                edges=members,
+                accounts=(int(centre[members[0]]), *spokes),
+                centre=int(centre[members[0]]),
+                surprise=float(surprise[k]) - search,
+                shape=1.0 - 1.0 / (len(spokes) - 1),
+                coherence=alikeness(edges.amount[members]),
+            )
+        )
+    return found
+
+
+def gather_scatters(
+    edges: UnusualEdges, receiving: Side, paying: Side, params: RingParams
+) -> Found:
+    """Return accounts that gather from many and then pay out to many."""
+    from gpu_ops.ring_kernels import gather_scatter_windows
+
+    gather, scatter = receiving.edges, paying.edges
+    search = math.log(max(1, edges.n_accounts))
+    bounds, surprise = gather_scatter_windows(
+        receiving.offset,
+        edges.at[gather],
+        edges.before[gather],
+        edges.through[gather],
+        paying.offset,
+        edges.at[scatter],
+        edges.before[scatter],
+        edges.through[scatter],
+        receiving.prior,
+        paying.prior,
+        edges.finest,
+        params.horizon // timedelta(microseconds=1),
+        params.min_side,
+        params.hub_counterparties,
+    )
+    found = Found()
+    for centre in np.flatnonzero(surprise - search >= params.min_surprise).tolist():
+        first, split, start, last = bounds[centre].tolist()
+        inward, outward = gather[first : split + 1], scatter[start : last + 1]
+        payers = dict.fromkeys(edges.source[inward].tolist())
+        payees = dict.fromkeys(edges.target[outward].tolist())
+        if min(len(payers), len(payees)) < params.min_side:
+            continue
+        found.candidates.append(
+            Candidate(
+                pattern="gather_scatter",
+                edges=np.sort(np.concatenate([inward, outward])),
+                accounts=(centre, *dict.fromkeys([*payers, *payees])),
+                centre=centre,
+                surprise=float(surprise[centre]) - search,
+                shape=balance(len(payers), len(payees)),
+                coherence=balance(
+                    float(edges.amount[inward].sum()), float(edges.amount[outward].sum())
+                ),
+            )
+        )
+    return found

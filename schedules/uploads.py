@@ -1,0 +1,69 @@
+"""Starts `ingest_upload` for every file that lands."""
+
+from typing import Final
+
+import dagster as dg
+
+from fraud_assets.feeds import load_feeds
+from fraud_assets.jobs import FEED_TAG, INGEST
+from fraud_assets.layers import UPLOAD_LAYERS
+from fraud_assets.partitions import UPLOADS
+from fraud_assets.uploads import Upload, Uploads
+from resources.lake import Lake
+from resources.settings import Settings
+from resources.versions import Slot, Versions
+
+OVERLAP_UPLOADS: Final = 50
+"""How many uploads before the cursor a tick looks at again: two writers can land out of step."""
+
+
+@dg.sensor(
+    name="uploads_sensor",
+    job=INGEST,
+    minimum_interval_seconds=20,
+    description="Registers new files in landing/ and starts their way to scored transactions.",
+)
+def uploads_sensor(
+    context: dg.SensorEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick: register what landed, request runs for what is registered and not processed.
+
+    Errors are raised, so the tick shows as failed and the cursor stays. The run key is the upload's
+    key, hence a second request for one upload starts nothing.
+    """
+    feeds = load_feeds(settings.feeds_dir)
+    uploads = Uploads(lake, feeds)
+    found = uploads.discover(
+        limit=settings.uploads_per_tick, hash_bytes=settings.upload_hash_bytes_per_tick
+    )
+    for refused in found.problems:
+        context.log.warning(refused)
+    cursor = int(context.cursor or 0)
+    versions = Versions(lake)
+    due = [
+        upload
+        for upload in uploads.all()
+        if upload.order > cursor - OVERLAP_UPLOADS and not _is_processed(versions, uploads, upload)
+    ][: settings.uploads_per_tick]
+    if not due:
+        waiting = f"; {len(found.waiting)} still being written" if found.waiting else ""
+        return dg.SkipReason(f"No new upload{waiting}.")
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=upload.key, partition_key=upload.key, tags={FEED_TAG: upload.feed}
+            )
+            for upload in due
+        ],
+        dynamic_partitions_requests=[UPLOADS.build_add_request([upload.key for upload in due])],
+        cursor=str(max(cursor, *(upload.order for upload in due))),
+    )
+
+
+def _is_processed(versions: Versions, uploads: Uploads, upload: Upload) -> bool:
+    if uploads.refusal(upload.key) is not None:
+        return True
+    slot = Slot.upload(UPLOAD_LAYERS["augmented_transactions"], upload.feed, upload.key)
+    return bool(versions.all_numbers(slot))
