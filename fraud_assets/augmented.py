@@ -72,12 +72,10 @@ def augmented_transactions(
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
         scorer = scorer_of(versions, upload.feed, context.run_id, settings)
         rings = known_rings(versions, raw.event_from, raw.event_to)
-        sources = Upload(
-            feeds[upload.feed], versions.scan(raw), versions.scan(prepped), raw.rows
-        )
+        sources = Upload(feeds[upload.feed], versions.scan(raw), versions.scan(prepped), raw.rows)
         table = score_upload(sources, scorer, rings, settings, Path(scratch))
         attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), context.run_id)
-        staged = attempt.write_table(table.select(AUGMENTED.schema.columns))
+        staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
         rows = attempt.rows
         draft = Draft(
             attempt=attempt,
@@ -117,9 +115,7 @@ def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
         mean_anomaly=pl.col("anomaly_score").mean(),
         mean_probability=pl.col("fraud_probability").mean(),
     ).collect()
-    figures = {
-        name: value for name, value in told.row(0, named=True).items() if value is not None
-    }
+    figures = {name: value for name, value in told.row(0, named=True).items() if value is not None}
     scored = "anomaly_score" if scorer.model is None else "fraud_probability"
     sample = staged.select(scored).head(_HISTOGRAM_ROWS).collect().to_series()
     columns = ("transaction_id", "occurred_at", "amount", "payer", "payee", "anomaly_score")

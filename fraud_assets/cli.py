@@ -13,12 +13,15 @@ import click
 
 # Read by dagster at import; a run of the command line reports to nobody.
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+# Read by the OpenMP runtime of XGBoost: threads that spin while they wait cost minutes on a machine
+# with other work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fraud_assets.pipeline import Pipeline
-    from resources.settings import Settings
+    from simulator.writing import Format
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -70,12 +73,12 @@ def main() -> None:
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv")
 @click.option("--files", type=click.IntRange(min=1), default=1, show_default=True)
 @_told_plainly
-def simulate(  # noqa: PLR0913 - one parameter an option
-    *, rows: int, days: int, rings: int, seed: int, out: Path, form: str, files: int
+def simulate(
+    *, rows: int, days: int, rings: int, seed: int, out: Path, form: "Format", files: int
 ) -> None:
     """Write simulated transactions with planted fraud, and the truth about it."""
-    from simulator import write
     from simulator import simulate as make
+    from simulator import write
 
     try:
         simulation = make(rows=rows, days=days, rings=rings, seed=seed)
@@ -151,7 +154,12 @@ def status(*, as_json: bool) -> None:
     feeds = load_feeds(settings.feeds_dir)
     versions, uploads = Versions(lake), Uploads(lake, feeds)
     states = state.upload_states(versions, uploads, feeds)
-    problems = [*uploads.inspect().problems, *state.broken_snapshots(versions).values()]
+    landed = uploads.discover(limit=0)
+    problems = [
+        *(f"landing/{path}: landed, not registered yet" for path in landed.postponed),
+        *landed.problems,
+        *state.broken_snapshots(versions).values(),
+    ]
     if as_json:
         click.echo(report.as_json(states, Report(problems=problems), versions, sorted(feeds)))
         return
@@ -214,7 +222,7 @@ def _pipeline(*, quiet: bool) -> "Iterator[Pipeline]":
     from fraud_assets.pipeline import Pipeline
     from resources.settings import Settings
 
-    settings: Settings = Settings.load()
+    settings = Settings.load()
 
     def say(line: str) -> None:
         if not quiet:

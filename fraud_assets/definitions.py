@@ -9,6 +9,7 @@ from fraud_assets.jobs import JOBS
 from fraud_assets.model import fraud_model, model_evaluation, registered_model, training_set
 from fraud_assets.prepped import prepped_transactions
 from fraud_assets.raw import raw_transactions
+from resources.explainer import TemplateExplainer
 from resources.settings import Settings
 from schedules.failures import failure_sensor
 from schedules.nightly import NIGHTLY_TRAINING
@@ -39,7 +40,11 @@ def build(settings: Settings) -> dg.Definitions:
         jobs=list(JOBS),
         sensors=[uploads_sensor, refresh_sensor, failure_sensor],
         schedules=[NIGHTLY_TRAINING],
-        resources={"settings": settings, "lake": settings.open_lake()},
+        resources={
+            "settings": settings,
+            "lake": settings.open_lake(),
+            "explainer": TemplateExplainer(),
+        },
     )
 
 

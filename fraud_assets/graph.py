@@ -34,7 +34,8 @@ from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, MEANING, RINGS
 from gpu_ops.engine import Engine
 from gpu_ops.graph import GraphParams, aggregate_edges
 from gpu_ops.graph import account_features as features_of_accounts
-from gpu_ops.rings import RingParams, search_rings
+from gpu_ops.ring_params import RingParams
+from gpu_ops.rings import search_rings
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Versions
@@ -195,7 +196,8 @@ def fraud_rings(
                 **{f"limit_{name}": times for name, times in found.cut.items()},
                 **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},
                 "preview": preview(
-                    rings, ["ring_id", "pattern", "score", "accounts", "amount", "first_at", "last_at"]
+                    rings,
+                    ["ring_id", "pattern", "score", "accounts", "amount", "first_at", "last_at"],
                 ),
                 "top_rings": _drawing(rings, rows),
                 "dagster/column_schema": column_schema(RINGS, MEANING.get),

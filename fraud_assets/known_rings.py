@@ -55,14 +55,10 @@ class KnownRings:
             placed = placed.join(
                 score, on=["ring_snapshot", side], how="left", maintain_order="left"
             )
-        return placed.select(
-            *rows.columns, "payer_ring_score", "payee_ring_score", "ring_snapshot"
-        )
+        return placed.select(*rows.columns, "payer_ring_score", "payee_ring_score", "ring_snapshot")
 
 
-def known_rings(
-    versions: Versions, first: datetime | None, last: datetime | None
-) -> KnownRings:
+def known_rings(versions: Versions, first: datetime | None, last: datetime | None) -> KnownRings:
     """What was known of rings before each UTC day of a span of event time."""
     days = _days(first, last)
     snapshots = _snapshots(versions, days[0]) if days else []

@@ -157,9 +157,7 @@ def _figures(metadata: Mapping[str, dg.MetadataValue]) -> AssetFigures:
         value = metadata[key].value if key in metadata else 0.0
         return float(value) if isinstance(value, int | float) else 0.0
 
-    return AssetFigures(
-        int(number("dagster/row_count")), number("seconds"), number("peak_mib")
-    )
+    return AssetFigures(int(number("dagster/row_count")), number("seconds"), number("peak_mib"))
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

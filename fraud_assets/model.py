@@ -92,7 +92,9 @@ def training_set(
             attempt=attempt,
             checks=[TRAINING_SET.result(checks, rejected_label(attempt))],
             inputs={one.prepped.slot: one.prepped.content_id for f in ready for one in f.sources},
-            extra={_SPLITS: {one.feed.name: SPLIT.dump_python(one.split, mode="json") for one in ready}},
+            extra={
+                _SPLITS: {one.feed.name: SPLIT.dump_python(one.split, mode="json") for one in ready}
+            },
             metadata={
                 "feeds": ", ".join(one.feed.name for one in ready),
                 "preview": preview(keys),

@@ -69,9 +69,7 @@ def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
         device="cuda" if device == "gpu" else "cpu",
         threads=settings.threads or 2,
     )
-    forest = fit_forest(
-        features.head(settings.forest_rows), features.columns, seed=settings.seed
-    )
+    forest = fit_forest(features.head(settings.forest_rows), features.columns, seed=settings.seed)
     calibration = fit_calibration(
         booster.predict_margin(features_of(validation)), validation["is_fraud"].to_numpy()
     )
@@ -100,7 +98,7 @@ def judge(rows: pl.DataFrame, probability: Float64Array, settings: Settings) -> 
     return evaluate(
         probability,
         rows["is_fraud"].to_numpy(),
-        rows["amount"].to_numpy(),
+        rows["transaction_amount"].to_numpy(),
         rows["payer_id"],
         rows["occurred_at"],
         capacity=settings.daily_capacity,
@@ -154,9 +152,7 @@ def compare(
     latency = call_latency(lambda number: booster.predict_margin(first.slice(number % 300, 1)))
     return Comparison(
         judge(test, challenger.score(features).probability, settings),
-        None
-        if champion is None
-        else judge(test, champion.score(features).probability, settings),
+        None if champion is None else judge(test, champion.score(features).probability, settings),
         latency.p99_ms,
     )
 

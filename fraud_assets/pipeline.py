@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from fraud_assets import refresh, state
+from fraud_assets.alerts import fill_outbox
 from fraud_assets.feeds import Feed, load_feeds
 from fraud_assets.jobs import FEED_TAG, INGEST, REFRESH, SCORE, TRAIN
 from fraud_assets.local_runs import AssetFigures, RunOutcome, execute, process_tags
@@ -177,6 +178,7 @@ class Pipeline:
     def _refresh(self) -> None:
         broken = state.broken_snapshots(self.versions)
         if not broken and not refresh.is_due(self.versions):
+            fill_outbox(self.versions)
             return
         self._say("account graph, rings, alerts")
         outcome = self._execute(REFRESH.name, None, {})

@@ -47,8 +47,8 @@ CONTRACT: Final = prepped_contract(
     [
         one.name
         for one in CATALOGUE
-        if one.dtype.is_unsigned_integer()
-        or (isinstance(one, WindowFeature) and one.statistic == "sum")
+        if isinstance(one, WindowFeature)
+        and (one.dtype.is_unsigned_integer() or one.statistic == "sum")
     ],
 )
 

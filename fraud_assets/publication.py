@@ -23,7 +23,7 @@ SCIENCE: Final = ("team:fraud-data-science",)
 ANALYSIS: Final = ("team:fraud-analysis",)
 
 HEAVY_POOL: Final = "gpu"
-"""The pool of the assets that use an accelerator where there is one; its limit is in dagster.yaml."""
+"""The pool of the assets that use an accelerator where there is one; dagster.yaml limits it."""
 
 
 @dataclass(frozen=True)

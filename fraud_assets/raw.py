@@ -1,11 +1,9 @@
 """The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -104,9 +102,7 @@ class Intake:
 
 
 def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake:
-    with tempfile.TemporaryDirectory(prefix="fraud-assets-") as folder:
-        path = Path(folder) / f"upload{upload.suffix}"
-        lake.fetch(uploads.data_key(upload), path)
+    with lake.local_copy(upload.data_key) as path:
         try:
             read = read_upload(path, feed, source_file=upload.name, now=datetime.now(UTC))
         except RefusedError as error:

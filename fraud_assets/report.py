@@ -10,10 +10,17 @@ from fraud_assets import layers
 from fraud_assets.local_runs import AssetFigures
 from fraud_assets.pipeline import Report
 from fraud_assets.state import UploadState
+from gpu_ops.metrics import Figure
 from resources.registry import ModelRegistry
 from resources.versions import CorruptManifestError, Versions
 
 TOP_ALERTS: Final = 10
+_HEADLINES: Final = (
+    "average_precision",
+    "roc_auc",
+    "precision_at_capacity",
+    "recall_at_capacity",
+)
 
 Json = Mapping[str, object]
 
@@ -62,24 +69,24 @@ def model_summary(versions: Versions, feeds: Sequence[str]) -> Json:
     lakes have one feed. A lake without a model has null for all.
     """
     registry = ModelRegistry(versions)
-    newest = {}
+    described = {}
+    trained_on = {}
     for feed in feeds:
-        entry = registry.newest(feed)
-        if entry is not None:
-            newest[feed] = entry
-    if not newest:
+        verdicts = registry.list(feed)
+        if verdicts:
+            card = registry.get(feed, verdicts[-1].version).card
+            described[feed] = {
+                "version": f"{feed}-{verdicts[-1].version}",
+                "status": str(verdicts[-1].status),
+                "metrics": {name: figure.value for name, figure in card.metrics.items()},
+                "ceilings": {name: figure.ceiling for name, figure in card.metrics.items()},
+                "reasons": list(verdicts[-1].reasons),
+            }
+            trained_on[feed] = card.windows["train"].rows
+    if not described:
         return {"version": None, "status": None, "metrics": {}, "feeds": {}}
-    described = {
-        feed: {
-            "version": f"{feed}-{entry.version}",
-            "status": str(entry.status),
-            "metrics": entry.metrics,
-            "reasons": list(entry.reasons),
-        }
-        for feed, entry in newest.items()
-    }
-    main = max(newest, key=lambda feed: newest[feed].training_rows)
-    top = {key: described[main][key] for key in ("version", "status", "metrics")}
+    main = described[max(trained_on, key=lambda feed: trained_on[feed])]
+    top = {key: main[key] for key in ("version", "status", "metrics")}
     return {**top, "feeds": described}
 
 
@@ -129,22 +136,18 @@ def model_lines(versions: Versions, feeds: Sequence[str]) -> Iterator[str]:
     registry = ModelRegistry(versions)
     rows = []
     for feed in feeds:
-        entry = registry.newest(feed)
-        if entry is not None:
-            figures = entry.metrics
-            rows.append(
-                [
-                    f"{feed}-{entry.version}",
-                    str(entry.status),
-                    *(
-                        _number(figures.get(name))
-                        for name in ("average_precision", "roc_auc", "precision_at_capacity")
-                    ),
-                    "; ".join(entry.reasons)[:70],
-                ]
-            )
-    header = ["model", "gate", "average precision", "ROC AUC", "precision at capacity", "because"]
-    yield from table("Models", header, rows)
+        verdicts = registry.list(feed)
+        if verdicts:
+            newest = verdicts[-1]
+            figures = registry.get(feed, newest.version).card.metrics
+            shown = [_beside_ceiling(figures[name]) for name in _HEADLINES]
+            rows.append([f"{feed}-{newest.version}", str(newest.status), *shown])
+    header = ["model", "gate", *(name.replace("_", " ") for name in _HEADLINES)]
+    yield from table("Models, each figure with the best possible one", header, rows)
+
+
+def _beside_ceiling(figure: Figure) -> str:
+    return f"{_number(figure.value)} of {_number(figure.ceiling)}"
 
 
 def alert_lines(versions: Versions) -> Iterator[str]:
@@ -153,9 +156,9 @@ def alert_lines(versions: Versions) -> Iterator[str]:
     if manifest is None:
         return
     alerts = versions.scan(manifest).collect()
-    first = alerts.sort(
-        ["event_day", "alert_type", "rank"], descending=[True, False, False]
-    ).head(TOP_ALERTS)
+    first = alerts.sort(["event_day", "alert_type", "rank"], descending=[True, False, False]).head(
+        TOP_ALERTS
+    )
     rows = [
         [str(day), kind, str(rank), _number(loss), text]
         for day, kind, rank, loss, text in first.select(

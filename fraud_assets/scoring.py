@@ -79,9 +79,7 @@ def scorer_of(versions: Versions, feed: str, run_id: str, settings: Settings) ->
     return Scorer(NO_MODEL, None, forest, is_fitted)
 
 
-def _fit_first_forest(
-    versions: Versions, feed: str, run_id: str, settings: Settings
-) -> "Forest":
+def _fit_first_forest(versions: Versions, feed: str, run_id: str, settings: Settings) -> "Forest":
     from gpu_ops.anomaly import fit_forest
 
     prepped = layers.visible(versions, "prepped_transactions", feed)
@@ -143,8 +141,10 @@ def score_upload(
         )
     light = pl.concat(keys)
     # A row that helped to fit only an unsupervised forest saw no label: it may still alert.
-    blocked = light["in_sample"] if scorer.model is not None else pl.repeat(
-        value=False, n=light.height, eager=True
+    blocked = (
+        light["in_sample"]
+        if scorer.model is not None
+        else pl.repeat(value=False, n=light.height, eager=True)
     )
     chosen = may_alert(
         light.with_columns(in_sample=blocked),
@@ -223,7 +223,9 @@ def _reasons(
     )
     places = chosen.arg_true()
     filled = (
-        pl.DataFrame({"place": places, "reasons": found}, schema_overrides={"reasons": pl.List(pl.String)})
+        pl.DataFrame(
+            {"place": places, "reasons": found}, schema_overrides={"reasons": pl.List(pl.String)}
+        )
         if places.len()
         else pl.DataFrame(schema={"place": pl.UInt32, "reasons": pl.List(pl.String)})
     )

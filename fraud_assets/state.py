@@ -65,9 +65,7 @@ def _refused(upload: Upload, reason: str) -> UploadState:
     return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
 
 
-def _state(
-    versions: Versions, upload: Upload, raw_of_feed: dict[str, Manifest]
-) -> UploadState:
+def _state(versions: Versions, upload: Upload, raw_of_feed: dict[str, Manifest]) -> UploadState:
     manifests: dict[str, Manifest] = {}
     damaged: dict[str, str] = {}
     for asset in CHAIN:

@@ -25,7 +25,7 @@ from resources.versions import Manifest, Versions
 DEFAULT_LABEL_DELAY: Final = timedelta(days=7)
 """Gap between the windows where a feed says no label delay: chargebacks take about a week."""
 
-IDENTITY: Final = ("transaction_id", "occurred_at", "feed", "payer_id", "amount")
+IDENTITY: Final = ("transaction_id", "occurred_at", "feed", "payer_id", "transaction_amount")
 ROLES: Final = ("window", "is_fraud", "weight")
 _RAW_COLUMNS: Final = (
     "transaction_id",
@@ -94,7 +94,8 @@ def training_frame(
     known label, the test without payers whose fraud was known before the row's day.
 
     Returns:
-        transaction_id, occurred_at, feed, payer_id, amount, window, is_fraud, weight, features.
+        transaction_id, occurred_at, feed, payer_id, transaction_amount, window, is_fraud, weight
+        and the features.
     """
     parts = list(_roles(versions, trainable, max_training_rows, seed))
     return pl.concat(parts)
@@ -142,7 +143,8 @@ def _with_roles(
         "transaction_id",
         "occurred_at",
         "payer_id",
-        "amount",
+        # The feature `amount` is Float32; money is counted in the exact one.
+        pl.col("amount").alias("transaction_amount"),
         window.alias("window"),
         known_by_now.alias("is_fraud"),
     )
@@ -168,4 +170,4 @@ def _sources(versions: Versions, feed: str) -> list[Source]:
         for key in sorted(raw)
         if key in prepped and prepped[key].inputs.get(raw[key].slot) == raw[key].content_id
     ]
-    return sorted(pairs, key=lambda pair: (pair.raw.event_from or datetime.max.replace(tzinfo=UTC)))
+    return sorted(pairs, key=lambda pair: pair.raw.event_from or datetime.max.replace(tzinfo=UTC))

@@ -11,6 +11,7 @@ import polars as pl
 
 from gpu_ops.forest_files import pack_forest, unpack_forest
 from gpu_ops.matrices import Float32Array, feature_matrix, map_chunks
+from gpu_ops.openmp import wait_passively
 
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
@@ -117,6 +118,7 @@ def fit_forest(
         FeatureMismatchError: A column is missing.
         ValueError: No rows, no columns, an infinite feature, or too many samples a tree.
     """
+    wait_passively()
     from sklearn.ensemble import IsolationForest
 
     if features.is_empty() or not columns:

@@ -15,6 +15,7 @@ from gpu_ops.matrices import (
     feature_matrix,
 )
 from gpu_ops.model_files import ModelFileError, seal, unseal
+from gpu_ops.openmp import wait_passively
 from gpu_ops.training_rows import TrainingTable
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Booster:
         Raises:
             FeatureMismatchError, ValueError: As `predict_margin`.
         """
+        wait_passively()
         import xgboost
 
         check_columns(features.columns, self.columns, allow_extra=False)
@@ -199,6 +201,7 @@ class Booster:
         Raises:
             ModelFileError: The file is truncated, altered, or names no features.
         """
+        wait_passively()
         import xgboost
 
         payload = unseal(data, "booster")
@@ -238,6 +241,7 @@ def train_booster(
         FeatureMismatchError: The two tables have different columns.
         ValueError: The training rows have only one class.
     """
+    wait_passively()
     import xgboost
 
     check_columns(validation.columns, train.columns, allow_extra=False)

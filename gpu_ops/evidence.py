@@ -1,7 +1,7 @@
 """Evidence: what is known about an alert, and all that an explanation may tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
@@ -41,12 +41,12 @@ class TransactionEvidence:
     currency: str
     payer: str
     payee: str
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
     anomaly_score: float
     fraud_probability: float | None = None
     expected_loss: float | None = None
     model_version: str | None = None
-    related_transaction_ids: tuple[str, ...] = ()
+    related_transaction_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class RingEvidence:
     ring_id: str
     pattern: str
     score: float
-    accounts: tuple[str, ...]
-    transaction_ids: tuple[str, ...]
+    accounts: Sequence[str]
+    transaction_ids: Sequence[str]
     first_at: datetime
     last_at: datetime
     amount: float
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
 
 
 Evidence: TypeAlias = TransactionEvidence | RingEvidence
@@ -116,17 +116,6 @@ def masked(node: str) -> str:
     return "…" + "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
-def _evidence(
-    alerts: pl.DataFrame, kind: type[_Kind], columns: Mapping[str, str]
-) -> list[_Kind]:
-    fields: Sequence[str] = list(kind.__dataclass_fields__)
-    rows = alerts.select(pl.col(columns.get(name, name)).alias(name) for name in fields)
-    return [
-        kind(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in row.items()
-            }
-        )
-        for row in rows.iter_rows(named=True)
-    ]
+def _evidence(alerts: pl.DataFrame, kind: type[_Kind], columns: Mapping[str, str]) -> list[_Kind]:
+    rows = alerts.select(columns.get(one.name, one.name) for one in fields(kind))
+    return [kind(*row) for row in rows.iter_rows()]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from gpu_ops.model_files import ModelFileError, seal, unseal
+from gpu_ops.openmp import wait_passively
 
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
@@ -53,6 +54,7 @@ def unpack_forest(data: bytes) -> tuple["IsolationForest", tuple[str, ...], tupl
     Raises:
         ModelFileError: The bytes are truncated, altered, hold an untrusted type or no forest.
     """
+    wait_passively()
     import skops.io
     from sklearn.ensemble import IsolationForest
 

@@ -7,72 +7,35 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-import xxhash
 
-from gpu_ops.canonical import UTC_MICROSECONDS
+from gpu_ops.alert_table import (
+    ALERT_SCHEMA,
+    RING_EVIDENCE,
+    TRANSACTION_EVIDENCE,
+    alert_id,
+    published_alerts,
+    sortable,
+    with_published,
+)
 from gpu_ops.reasons import ring_reason
 
 if TYPE_CHECKING:
     from datetime import date
 
-ALERT_SCHEMA: Final[dict[str, pl.DataType]] = {
-    "alert_id": pl.String(),
-    "alert_type": pl.String(),
-    "feed": pl.String(),
-    "subject_id": pl.String(),
-    "event_day": pl.Date(),
-    "rank": pl.UInt32(),
-    "expected_loss": pl.Float64(),
-    "ranked_by": pl.String(),
-    "reasons": pl.List(pl.String()),
-}
-"""Columns that every alert has."""
-
-TRANSACTION_EVIDENCE: Final[dict[str, pl.DataType]] = {
-    "occurred_at": UTC_MICROSECONDS,
-    "kind": pl.String(),
-    "amount": pl.Float64(),
-    "currency": pl.String(),
-    "payer": pl.String(),
-    "payee": pl.String(),
-    "fraud_probability": pl.Float32(),
-    "anomaly_score": pl.Float32(),
-    "model_version": pl.String(),
-    "related_transaction_ids": pl.List(pl.String()),
-}
-"""Columns that a transaction alert adds: all that its explanation is made of.
-
-related_transaction_ids: the day's other candidates from the same payer to the same payee.
-"""
-
-RING_EVIDENCE: Final[dict[str, pl.DataType]] = {
-    "pattern": pl.String(),
-    "score": pl.Float64(),
-    "accounts": pl.List(pl.String()),
-    "transaction_ids": pl.List(pl.String()),
-    "first_at": UTC_MICROSECONDS,
-    "last_at": UTC_MICROSECONDS,
-    "amount": pl.Float64(),
-}
-"""Columns that a ring alert adds."""
+__all__ = [
+    "ALERT_SCHEMA",
+    "RING_EVIDENCE",
+    "TRANSACTION_EVIDENCE",
+    "alert_id",
+    "may_alert",
+    "rank_ring_alerts",
+    "rank_transaction_alerts",
+]
 
 SAME_RING_SHARE: Final = 0.5
 """A ring with more than this share of its transactions in an alerted ring is the same case."""
 
-_TYPE_PREFIX: Final = {"transaction": "tx", "ring": "ring"}
 _CASE: Final = ("feed", "payer", "payee", "event_day")
-
-
-def alert_id(alert_type: str, feed: str, subject_id: str) -> str:
-    """The stable id of an alert: the same subject always has the same one.
-
-    Args:
-        alert_type: `transaction` or `ring`.
-        feed: The feed of the subject.
-        subject_id: The transaction or ring.
-    """
-    name = f"{alert_type}\0{feed}\0{subject_id}"
-    return f"{_TYPE_PREFIX[alert_type]}-{xxhash.xxh3_64_hexdigest(name.encode())}"
 
 
 def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) -> pl.Series:
@@ -91,7 +54,7 @@ def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) ->
     Returns:
         Boolean Series `may_alert` in the order of the rows.
     """
-    loss = _number("expected_loss")
+    loss = sortable("expected_loss")
     day = pl.col("occurred_at").dt.date()
     best = (
         frame.lazy()
@@ -100,7 +63,7 @@ def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) ->
             ~pl.col("in_sample"),
             pl.when(loss.is_null()).then(pl.col("has_reason")).otherwise(loss >= least_loss),
         )
-        .select("row", "transaction_id", day=day, loss=loss, score=_number("anomaly_score"))
+        .select("row", "transaction_id", day=day, loss=loss, score=sortable("anomaly_score"))
         .sort(
             "day",
             "loss",
@@ -140,7 +103,7 @@ def rank_transaction_alerts(
         `ALERT_SCHEMA` and `TRANSACTION_EVIDENCE`, and what else `published` has (null in new rows),
         by event day and rank.
     """
-    kept = _published(published, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
+    kept = published_alerts(published, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
     cases = _cases(candidates)
     new = cases.join(kept.select(_CASE).unique(), on=_CASE, how="anti", nulls_equal=True).join(
         kept.select("feed", "subject_id"), on=["feed", "subject_id"], how="anti"
@@ -169,7 +132,7 @@ def rank_transaction_alerts(
             .otherwise(pl.lit("expected_loss")),
         )
     )
-    return _with_published(kept, ranked, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
+    return with_published(kept, ranked, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
 
 
 def rank_ring_alerts(
@@ -194,15 +157,15 @@ def rank_ring_alerts(
         ValueError: A ring has an unknown pattern.
     """
     schema = ALERT_SCHEMA | RING_EVIDENCE
-    kept = _published(published, "ring", schema)
+    kept = published_alerts(published, "ring", schema)
     for pattern in rings["pattern"].unique():
         ring_reason(pattern)
     ordered = (
         rings.rename({"ring_id": "subject_id"})
         .with_columns(
             event_day=pl.col("last_at").dt.date(),
-            score=_number("score"),
-            amount=_number("amount"),
+            score=sortable("score"),
+            amount=sortable("amount"),
         )
         .sort(
             "score",
@@ -222,12 +185,7 @@ def rank_ring_alerts(
         expected_loss=pl.lit(None, dtype=pl.Float64),
         reasons=pl.concat_list(pl.lit("RING_") + pl.col("pattern").str.to_uppercase()),
     )
-    return _with_published(kept, ranked, "ring", schema)
-
-
-def _number(column: str) -> pl.Expr:
-    """A column to sort by: NaN would come before every number, so it counts as unknown."""
-    return pl.col(column).cast(pl.Float64).fill_nan(None)
+    return with_published(kept, ranked, "ring", schema)
 
 
 def _cases(candidates: pl.DataFrame) -> pl.DataFrame:
@@ -236,8 +194,8 @@ def _cases(candidates: pl.DataFrame) -> pl.DataFrame:
         candidates.rename({"transaction_id": "subject_id"})
         .with_columns(
             event_day=pl.col("occurred_at").dt.date(),
-            expected_loss=_number("expected_loss"),
-            anomaly_score=_number("anomaly_score"),
+            expected_loss=sortable("expected_loss"),
+            anomaly_score=sortable("anomaly_score"),
         )
         .sort(
             "expected_loss",
@@ -286,29 +244,3 @@ def _distinct_rings(ordered: pl.DataFrame, kept: pl.DataFrame, capacity: int) ->
         room[day] = room.get(day, capacity) - 1
         remember(feed, transactions)
     return chosen
-
-
-def _published(
-    published: pl.DataFrame | None, alert_type: str, schema: dict[str, pl.DataType]
-) -> pl.DataFrame:
-    """The published alerts of one type, with all columns of the schema first."""
-    if published is None or published.is_empty():
-        return pl.DataFrame(schema=schema)
-    rows = published.filter(alert_type=alert_type)
-    known = ALERT_SCHEMA.keys() | TRANSACTION_EVIDENCE.keys() | RING_EVIDENCE.keys()
-    extra = [name for name in rows.columns if name not in known]
-    return rows.select(*(pl.col(name).cast(dtype) for name, dtype in schema.items()), *extra)
-
-
-def _with_published(
-    kept: pl.DataFrame, ranked: pl.DataFrame, alert_type: str, schema: dict[str, pl.DataType]
-) -> pl.DataFrame:
-    ids = [
-        alert_id(alert_type, feed, subject)
-        for feed, subject in ranked.select("feed", "subject_id").iter_rows()
-    ]
-    new = ranked.with_columns(
-        alert_id=pl.Series(ids, dtype=pl.String), alert_type=pl.lit(alert_type)
-    ).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-    order = ["event_day", "rank"] if alert_type == "transaction" else ["rank"]
-    return pl.concat([kept, new], how="diagonal").sort(*order, "alert_id")

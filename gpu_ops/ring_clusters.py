@@ -26,6 +26,7 @@ def clusters(edges: UnusualEdges, free: NDArray[np.int64], params: RingParams) -
     from gpu_ops.graph_kernels import smallest_members
 
     found = Found(cut={"cluster_accounts": 0})
+    free = _without_ends(edges, free)
     if free.size == 0:
         return found
     earlier, later = _neighbours(edges, free, params)
@@ -62,6 +63,18 @@ def clusters(edges: UnusualEdges, free: NDArray[np.int64], params: RingParams) -
                 )
             )
     return found
+
+
+def _without_ends(edges: UnusualEdges, free: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Drop payments to or from accounts that have only one, again and again: they close no loop."""
+    while free.size:
+        degree = np.bincount(edges.source[free], minlength=edges.n_accounts)
+        degree += np.bincount(edges.target[free], minlength=edges.n_accounts)
+        inner = (degree[edges.source[free]] > 1) & (degree[edges.target[free]] > 1)
+        if inner.all():
+            break
+        free = free[inner]
+    return free
 
 
 def _neighbours(

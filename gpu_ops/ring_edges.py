@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gpu_ops.accounts import coded_accounts
+from gpu_ops.accounts import CodedAccounts, coded_accounts
 from gpu_ops.ring_params import RingParams
 
 _FINEST: Final = timedelta(hours=1)
@@ -17,14 +17,15 @@ _FINEST: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class UnusualEdges:
-    """Unusual payments in the order of (time, transaction id), accounts as integers.
+    """Unusual payments in the order of (time, payer, payee, amount, id), accounts as integers.
 
     Time is told twice: `at` in microseconds, and as a share of all the feed's traffic, so that a
     week in which everybody pays more does not look like a burst of any one account.
 
     Attributes:
         accounts: String, sorted names of all accounts of the feed.
-        transaction_id: String, (m,).
+        transaction_id: String, one for each payment of the feed, in the order that they came in.
+        row: Int64, (m,): where each payment's id stands in `transaction_id`.
         at: Int64, (m,): microseconds since 1970.
         before: Float64, (m,): share of the feed's transactions strictly earlier.
         through: Float64, (m,): share of the feed's transactions up to and with this time.
@@ -35,10 +36,12 @@ class UnusualEdges:
         habitual: Boolean, (m,): the pair is rare, but its payer pays new counterparties out of
             habit. Alone such payments prove nothing; one of them may close a cycle of others.
         finest: smallest share of traffic that a window counts as.
+        n_traffic: number of all transactions of the feed.
     """
 
     accounts: pl.Series
     transaction_id: pl.Series
+    row: NDArray[np.int64]
     at: NDArray[np.int64]
     before: NDArray[np.float64]
     through: NDArray[np.float64]
@@ -48,6 +51,7 @@ class UnusualEdges:
     probability: NDArray[np.float64]
     habitual: NDArray[np.bool_]
     finest: float
+    n_traffic: int
 
     @property
     def n_accounts(self) -> int:
@@ -73,22 +77,23 @@ def unusual_edges(transactions: pl.DataFrame, params: RingParams) -> UnusualEdge
     at = transactions["occurred_at"].dt.epoch("us").to_numpy()
     amount = transactions["amount"].to_numpy()
     others = coded.payer != coded.payee
-    rare = np.flatnonzero(others & _is_rare(coded.payer, coded.payee, at, params))
-    large = others & _is_large(coded.payer, coded.payee, amount, params)
+    is_rare = others & _is_rare(coded.payer, coded.payee, at, params)
+    is_large = others & _is_large(coded.payer, coded.payee, amount, params)
+    # Most payers never pay enough strangers for a habit.
+    n_rare = np.bincount(coded.payer[is_rare], minlength=coded.names.len())
+    often = np.flatnonzero(is_rare & (n_rare[coded.payer] > 1))
     habitual = np.zeros(at.size, dtype=np.bool_)
-    habitual[rare] = _is_habit(coded.payer[rare], at[rare], at, params)
-    habitual &= ~large
-    kept = np.union1d(rare, np.flatnonzero(large))
-    identifiers = transactions["transaction_id"].gather(kept)
-    order = pl.DataFrame({"at": at[kept], "id": identifiers}).select(pl.arg_sort_by("at", "id"))
-    place = order.to_series().to_numpy()
-    kept = kept[place]
+    habitual[often] = _is_habit(coded.payer[often], at[often], at, params)
+    habitual &= ~is_large
+    kept = np.flatnonzero(is_rare | is_large)
+    kept = kept[_order(coded, at, amount, transactions["transaction_id"], kept)]
     times = np.sort(at)
     n = max(1, times.size)
     span = int(times[-1] - times[0]) if times.size else 0
     return UnusualEdges(
         accounts=coded.names,
-        transaction_id=identifiers.gather(place),
+        transaction_id=transactions["transaction_id"],
+        row=kept,
         at=at[kept],
         before=np.searchsorted(times, at[kept], "left") / n,
         through=np.searchsorted(times, at[kept], "right") / n,
@@ -102,7 +107,31 @@ def unusual_edges(transactions: pl.DataFrame, params: RingParams) -> UnusualEdge
         .to_numpy(),
         habitual=habitual[kept],
         finest=min(1.0, _FINEST / timedelta(microseconds=span)) if span else 1.0,
+        n_traffic=n,
     )
+
+
+def _order(
+    coded: CodedAccounts,
+    at: NDArray[np.int64],
+    amount: NDArray[np.float64],
+    transaction_id: pl.Series,
+    kept: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return the order of the kept rows that does not depend on the order they came in."""
+    pair = coded.payer[kept].astype(np.int64) << 32 | coded.payee[kept]
+    keys = pl.DataFrame({"at": at[kept], "pair": pair, "amount": amount[kept]})
+    order: NDArray[np.int64] = (
+        keys.select(pl.arg_sort_by("at", "pair", "amount")).to_series().to_numpy().astype(np.int64)
+    )
+    # Ids are strings, slow to sort by: only where nothing else tells two payments apart.
+    columns = [keys[name].to_numpy()[order] for name in keys.columns]
+    same = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    ends = np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
+    for first, last in ends.tolist():
+        tied = order[first : last + 1]
+        order[first : last + 1] = tied[transaction_id.gather(kept[tied]).arg_sort().to_numpy()]
+    return order
 
 
 def _is_rare(

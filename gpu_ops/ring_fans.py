@@ -22,24 +22,31 @@ class Side:
         prior: payments that an account is taken to have besides its own: what the payments of the
             feed see on average at their own account, so that in a feed where strangers are daily
             business for some, a stranger proves little (a rate shrunk as in empirical Bayes).
+        dispersion: 1 + the number of other unusual payments that the median one sees at its own
+            account x the share of the feed's traffic that is unusual. Evidence is divided by it
+            (quasi-likelihood): where most payments come from strangers, crowds come and go by
+            themselves, in larger bursts than a Poisson rate allows.
     """
 
     edges: NDArray[np.int64]
     offset: NDArray[np.int64]
     prior: float
+    dispersion: float
 
     @classmethod
     def of(
-        cls, account: NDArray[np.int32], n_accounts: int, leaving_out: NDArray[np.bool_]
+        cls, account: NDArray[np.int32], n_accounts: int, n_traffic: int, kept: NDArray[np.bool_]
     ) -> "Side":
-        """Group edges by account, without those left out."""
-        positions = np.flatnonzero(~leaving_out)
+        """Group the kept edges by account; `n_traffic` is the number of all payments of the feed."""
+        positions = np.flatnonzero(kept)
         count = np.bincount(account[positions], minlength=n_accounts).astype(np.int64)
         total = int(count.sum())
+        seen = np.repeat(count, count) - 1
         return cls(
             edges=positions[np.argsort(account[positions], kind="stable")],
             offset=np.concatenate([[0], np.cumsum(count)]),
             prior=float((count * count).sum() / total) if total else 0.0,
+            dispersion=1.0 + float(np.median(seen)) * total / n_traffic if total else 1.0,
         )
 
 
@@ -70,7 +77,7 @@ def _fans(edges: UnusualEdges, side: Side, params: RingParams, *, inward: bool) 
         params.horizon // timedelta(microseconds=1),
         params.min_fan,
         params.hub_counterparties,
-        search + params.min_surprise,
+        (search + params.min_surprise) * side.dispersion,
         edges.n_accounts,
     )
     found = Found(cut={"hub": hubs})
@@ -87,7 +94,7 @@ def _fans(edges: UnusualEdges, side: Side, params: RingParams, *, inward: bool) 
                 edges=members,
                 accounts=(int(centre[members[0]]), *spokes),
                 centre=int(centre[members[0]]),
-                surprise=float(surprise[k]) - search,
+                surprise=float(surprise[k]) / side.dispersion - search,
                 shape=1.0 - 1.0 / (len(spokes) - 1),
                 coherence=alikeness(edges.amount[members]),
             )
@@ -114,6 +121,8 @@ def gather_scatters(
         edges.through[scatter],
         receiving.prior,
         paying.prior,
+        receiving.dispersion,
+        paying.dispersion,
         edges.finest,
         params.horizon // timedelta(microseconds=1),
         params.min_side,

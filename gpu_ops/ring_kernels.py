@@ -4,6 +4,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+_MOST_TRAFFIC = 0.5
+"""A fan over more of the feed's traffic than this leaves too little to tell it from a habit."""
+
 
 @njit(cache=True)
 def poisson_surprise(found: float, expected: float) -> float:
@@ -75,6 +78,8 @@ def fan_windows(
                     if distinct < min_fan:
                         continue
                     share = max(through[last] - before[first], finest)
+                    if share > _MOST_TRAFFIC:
+                        break
                     found = poisson_surprise(distinct, share * (remaining - events + prior))
                     if found > best:
                         best, best_first, best_last = found, first, last
@@ -123,6 +128,8 @@ def gather_scatter_windows(
     out_through: NDArray[np.float64],
     in_prior: float,
     out_prior: float,
+    in_dispersion: float,
+    out_dispersion: float,
     finest: float,
     horizon: int,
     min_side: int,
@@ -154,14 +161,17 @@ def gather_scatter_windows(
                     start += 1
                 gathered = split - first + 1
                 share = max(in_through[split] - in_before[first], finest)
-                evidence = poisson_surprise(gathered, share * (n_in - gathered + in_prior))
+                evidence = (
+                    poisson_surprise(gathered, share * (n_in - gathered + in_prior)) / in_dispersion
+                )
                 for last in range(start + min_side - 1, out_high):
                     if out_at[last] - in_at[first] > horizon:
                         break
                     scattered = last - start + 1
                     share = max(out_through[last] - out_before[start], finest)
-                    found = evidence + poisson_surprise(
-                        scattered, share * (n_out - scattered + out_prior)
+                    found = evidence + (
+                        poisson_surprise(scattered, share * (n_out - scattered + out_prior))
+                        / out_dispersion
                     )
                     if found > surprise[centre]:
                         surprise[centre] = found

@@ -144,7 +144,7 @@ def cycles(edges: UnusualEdges, params: RingParams) -> Found:
         np.concatenate([edges.source[kept], edges.target[kept]]), return_inverse=True
     )
     source, target = ends[: kept.size].astype(np.int32), ends[kept.size :].astype(np.int32)
-    paying = Side.of(source, accounts.size, np.zeros(kept.size, dtype=np.bool_))
+    paying = Side.of(source, accounts.size, edges.n_traffic, np.ones(kept.size, dtype=np.bool_))
     everywhere = np.bincount(edges.source, minlength=edges.n_accounts)
     shortest, longest = params.cycle_accounts
     paths, lengths, surprise, cut = cycles_from_each_edge(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
@@ -40,9 +41,9 @@ class RingSearch:
     Attributes:
         rings: a table of `RING_SCHEMA`, strongest first, ties by ring_id.
         cut: limit -> how often it applied. `hub_counterparties`: fan centres left out;
-            `scatter_gather_hubs`, `two_step_paths`: intermediaries left out; `cycle_steps`: payments
-            from which not all cycles were followed; `cluster_accounts`: knots too large or too long
-            to be a ring. `unusual`: payments that the search ran over, not a cut.
+            `scatter_gather_hubs`, `two_step_paths`: intermediaries left out; `cycle_steps`:
+            payments from which not all cycles were followed; `cluster_accounts`: knots too large
+            or too long to be a ring. `unusual`: payments that the search ran over, not a cut.
     """
 
     rings: pl.DataFrame
@@ -53,16 +54,18 @@ def ring_candidates(
     transactions: pl.LazyFrame,
     accounts: pl.DataFrame | None = None,
     *,
+    since: datetime | None = None,
     params: RingParams | None = None,
 ) -> pl.DataFrame:
     """Return the rings of `search_rings` alone."""
-    return search_rings(transactions, accounts, params=params).rings
+    return search_rings(transactions, accounts, since=since, params=params).rings
 
 
 def search_rings(
     transactions: pl.LazyFrame,
     accounts: pl.DataFrame | None = None,
     *,
+    since: datetime | None = None,
     params: RingParams | None = None,
 ) -> RingSearch:
     """Return small groups of accounts whose unusual payments form a pattern; see `RING_SCHEMA`.
@@ -80,20 +83,27 @@ def search_rings(
 
     Args:
         transactions: transaction_id, occurred_at, feed, amount, payer, payee, fraud_probability
-            (nullable). Longer than the horizon is better: only then is a habit seen as one.
+            (nullable). They should reach back two horizons or more: only then is a habit, such as
+            a monthly collection, seen as one.
         accounts: account and community, for `community_share`; null without it.
+        since: leave out rings whose last transaction is earlier; what is earlier still tells the
+            ordinary from the unusual.
         params: see `RingParams`.
     """
     params = params or RingParams()
     table = transactions.select(_NEEDED).collect()
     cut: Counter[str] = Counter()
     rows: list[pl.DataFrame] = []
-    for feed in sorted(table["feed"].unique().to_list()):
-        edges = unusual_edges(table.filter(pl.col("feed") == feed), params)
+    feeds = sorted(table["feed"].unique().to_list())
+    for feed in feeds:
+        own = table if len(feeds) == 1 else table.filter(pl.col("feed") == feed)
+        edges = unusual_edges(own, params)
         cut["unusual"] += edges.at.size
         if edges.at.size:
             rows.append(_ring_rows(feed, edges, _rings_of(edges, params, cut)))
     rings = pl.concat([pl.DataFrame(schema=RING_SCHEMA), *rows])
+    if since is not None:
+        rings = rings.filter(pl.col("last_at") >= since)
     return RingSearch(
         rings=_with_community_share(rings, accounts).sort(
             ["score", "ring_id"], descending=[True, False]
@@ -104,8 +114,9 @@ def search_rings(
 
 def _rings_of(edges: UnusualEdges, params: RingParams, cut: Counter[str]) -> list[Candidate]:
     """Return one feed's rings without overlaps."""
-    receiving = Side.of(edges.target, edges.n_accounts, edges.habitual)
-    paying = Side.of(edges.source, edges.n_accounts, edges.habitual)
+    proving = ~edges.habitual
+    receiving = Side.of(edges.target, edges.n_accounts, edges.n_traffic, proving)
+    paying = Side.of(edges.source, edges.n_accounts, edges.n_traffic, proving)
     shaped = [
         fans(edges, receiving, paying, params),
         gather_scatters(edges, receiving, paying, params),
@@ -163,7 +174,7 @@ def _ring_rows(feed: str, edges: UnusualEdges, rings: list[Candidate]) -> pl.Dat
     moments = pl.Series(edges.at).cast(RING_SCHEMA["first_at"])
     rows = []
     for ring in rings:
-        identifiers = edges.transaction_id.gather(ring.edges).to_list()
+        identifiers = edges.transaction_id.gather(edges.row[ring.edges]).to_list()
         probability = _mean_probability(edges.probability[ring.edges])
         rows.append(
             {

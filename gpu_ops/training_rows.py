@@ -107,5 +107,5 @@ def training_sample(rows: pl.DataFrame, *, max_training_rows: int, seed: int) ->
 
 def stable_hashes(ids: pl.Series, seed: int) -> npt.NDArray[np.uint64]:
     """XXH64 of each id's UTF-8 bytes: the same in every process, library version and machine."""
-    hashes = (xxhash.xxh64_intdigest(one, seed) for one in ids.to_list())
+    hashes = (xxhash.xxh64_intdigest(one, seed) for one in ids.cast(pl.Binary).to_list())
     return np.fromiter(hashes, np.uint64, count=ids.len())

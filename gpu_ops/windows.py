@@ -10,8 +10,8 @@ from gpu_ops.feature_model import COLUMN_STATISTICS, LABEL_STATISTICS, WindowFea
 from gpu_ops.intervals import interval_counts
 
 MICROSECOND: Final = timedelta(microseconds=1)
-PARTS: Final = 2.0**30
-"""Sums are exact to one part of a unit, 1e-9: see `split_units`."""
+PARTS: Final = 2.0**36
+"""Parts that a unit is split into, 1.5e-11 each: see `split_units`."""
 
 Window = tuple[timedelta, timedelta]
 """A window's length and its delay."""
@@ -22,7 +22,8 @@ def split_units(column: str) -> tuple[pl.Expr, pl.Expr]:
 
     A rolling sum adds what enters and subtracts what leaves. In floating point that leaves a
     residue after a huge amount has left (1e12 beside 0.01: 1e-3 of the sum, Polars 1.44); in
-    integers it is exact in any order, as long as a window's sum stays below 9.2e18.
+    integers it is exact in any order, as long as a window's sum stays below 9.2e18 and its rows
+    below 134 million.
     """
     whole = pl.col(column).floor()
     parts = ((pl.col(column) - whole) * PARTS).round()

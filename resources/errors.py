@@ -71,7 +71,10 @@ def unavailable(place: str, action: str, error: BaseException) -> LakeUnavailabl
     else:
         number = errno_of(error)
         first_line = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        reason, advice = _REASONS.get(number or 0, (first_line, "check FRAUD_LAKE"))
+        checks = "FRAUD_LAKE"
+        if place.startswith("s3://"):
+            checks += ", FRAUD_S3_ENDPOINT, the region and the network"
+        reason, advice = _REASONS.get(number or 0, (first_line, f"check {checks}"))
     return LakeUnavailableError(f"cannot {action} in the lake {place}: {reason}; {advice}")
 
 

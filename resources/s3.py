@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from obstore.store import S3Store
 
+from resources.errors import LakeUnavailableError
+
 if TYPE_CHECKING:
     from obstore.store import S3CredentialProvider
 
@@ -52,7 +54,13 @@ class S3Options:
 def _boto3_credentials() -> "S3CredentialProvider":
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    return Boto3CredentialProvider()
+    try:
+        return Boto3CredentialProvider()
+    except ValueError as error:
+        raise LakeUnavailableError(
+            "there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or choose a folder with FRAUD_LAKE"
+        ) from error
 
 
 def open_s3(bucket: str, prefix: str, options: S3Options) -> S3Store:

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Days of event time that the graph and the rings look back on.",
     )
+    alert_window_days: int = Field(
+        default=180,
+        ge=1,
+        description="Days of scored transactions, back from the latest, that can become alerts.",
+    )
     lookback_days: int = Field(
         default=120, ge=1, description="Days that features without a window look back on."
     )

@@ -13,9 +13,7 @@ from resources.notifier import Outbox
     minimum_interval_seconds=30,
     description="A failed run becomes one message in the outbox.",
 )
-def failure_sensor(
-    context: dg.RunFailureSensorContext, lake: dg.ResourceParam[Lake]
-) -> None:
+def failure_sensor(context: dg.RunFailureSensorContext, lake: dg.ResourceParam[Lake]) -> None:
     """One message a failed run, also when the tick is repeated."""
     run = context.dagster_run
     reason = context.failure_event.message or "no reason given"

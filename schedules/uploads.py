@@ -1,5 +1,6 @@
 """Starts `ingest_upload` for every file that lands."""
 
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
@@ -12,6 +13,9 @@ from fraud_assets.uploads import Upload, Uploads
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Slot, Versions
+
+SETTLED_AFTER: Final = timedelta(seconds=3)
+"""A file that changed a moment ago waits: its writer may only be pausing."""
 
 OVERLAP_UPLOADS: Final = 50
 """How many uploads before the cursor a tick looks at again: two writers can land out of step."""
@@ -36,7 +40,9 @@ def uploads_sensor(
     feeds = load_feeds(settings.feeds_dir)
     uploads = Uploads(lake, feeds)
     found = uploads.discover(
-        limit=settings.uploads_per_tick, hash_bytes=settings.upload_hash_bytes_per_tick
+        limit=settings.uploads_per_tick,
+        hash_bytes=settings.upload_hash_bytes_per_tick,
+        settle=SETTLED_AFTER,
     )
     for refused in found.problems:
         context.log.warning(refused)

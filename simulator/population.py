@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from simulator.amounts import KIND_SHARES
 
-CUSTOMERS_PER_ROW_AND_DAY: Final = 2.0
-"""A customer makes one payment in two days on average."""
+PAYMENTS_PER_DAY: Final = 0.5
+"""A customer makes one payment in two days on average,"""
+FEWEST_PAYMENTS: Final = 6.0
+"""and as many in a shorter simulation, so that there are habits in it."""
 SLOTS: Final = 4
 """How many merchants, contacts and agents a customer keeps going back to."""
 
@@ -119,7 +121,8 @@ def drawn(
 
 def places_for(rows: int, days: int) -> Places:
     """How many accounts of each sort a table of this size needs."""
-    customers = max(_FEWEST_CUSTOMERS, round(rows * CUSTOMERS_PER_ROW_AND_DAY / days))
+    often = max(PAYMENTS_PER_DAY * days, FEWEST_PAYMENTS)
+    customers = max(_FEWEST_CUSTOMERS, round(rows / often))
     return Places(
         customers=customers,
         merchants=max(10, customers // _CUSTOMERS_PER_MERCHANT),

@@ -45,8 +45,8 @@ TRUTH_SCHEMA: Final[dict[str, pl.DataType]] = {
 """Columns of a truth table, one row a ring transaction."""
 
 _ROWS_PER_TAKEOVER: Final = 2.6
-_FEWEST_ROWS: Final = 1_000
-_FEWEST_DAYS: Final = 3
+_FEWEST_ROWS: Final = 10
+_FEWEST_DAYS: Final = 1
 _LARGEST_RING_SHARE: Final = 0.2
 _FEWEST_ORDINARY_PAYMENTS: Final = 3
 
@@ -68,8 +68,8 @@ def simulate(*, rows: int, days: int, rings: int, seed: int) -> Simulation:
     """A table of PaySim-shaped transactions with take-over fraud and planted rings.
 
     Args:
-        rows: Number of transactions, exactly; at least 1,000.
-        days: Days from 2024-01-01 that they cover; at least 3.
+        rows: Number of transactions, exactly; at least 10.
+        days: Days from 2024-01-01 that they cover; at least 1.
         rings: Number of planted rings, dealt out evenly to the five patterns.
         seed: Same arguments, same tables.
 

@@ -15,6 +15,9 @@ EVENTS_PER_MULE: Final = 3
 MULE_DAYS: Final = 12
 """For how long a mule is used."""
 
+_LONGEST: Final = 13 * HOUR
+"""From the first transfer to the last cash-out, at most."""
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -79,7 +82,7 @@ def takeovers(
 ) -> Payments:
     """Fraud: `events` account take-overs, two payments each or four."""
     which = rng.integers(0, len(mule), events)
-    last = (days - 1) * DAY
+    last = days * DAY - _LONGEST
     first = rng.integers(0, last, len(mule))
     start = (first[which] + rng.exponential(MULE_DAYS * DAY / 3, events).astype(np.int64)) % last
     return _moved_on(rng, population, mule[which], start, TAKEOVER)
@@ -88,7 +91,10 @@ def takeovers(
 def purchases(rng: np.random.Generator, population: Population, events: int, days: int) -> Payments:
     """Legitimate look-alikes: `events` large transfers to a stranger who then takes cash out."""
     seller = drawn(rng, population.activity, events)
-    start = rng.integers(0, days - 1, events) * DAY + rng.integers(7 * HOUR, 22 * HOUR, events)
+    evening = 22 * HOUR if days > 1 else DAY - _LONGEST
+    start = rng.integers(0, max(1, days - 1), events) * DAY + rng.integers(
+        7 * HOUR, evening, events
+    )
     return _moved_on(rng, population, seller, start, PURCHASE)
 
 

@@ -20,6 +20,7 @@ from fraud_assets.feeds.records import (
     Layout,
     Records,
     cut,
+    explain,
     first_record,
     read_exactly,
     read_quickly,
@@ -68,8 +69,8 @@ def _header(text: bytes, delimiter: str) -> tuple[list[str], bytes]:
         fields, rest = first_record(text, delimiter)
     except csv.Error as error:
         raise RefusedError(
-            f"the header line is not CSV ({error}); expected column names between {delimiter!r}, "
-            "and lines that end with a line feed"
+            f"the header line is not CSV ({explain(error)}); expected names separated by "
+            f"{delimiter!r}, and lines that end with a line feed"
         ) from error
     columns = [field.strip() for field in fields]
     twice = sorted({name for name in columns if name and columns.count(name) > 1})

@@ -1,9 +1,11 @@
 """JSON lines (one object a line) as batches of source rows."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from fraud_assets.feeds.faults import RefusedError, line_faults
@@ -15,7 +17,12 @@ BLOCK_BYTES: Final = 32 * 2**20
 _LONGEST_LINE: Final = 64 * 2**20
 _LOOKED_AT: Final = 1000
 _EXACT_INTEGERS: Final = 2**53
-_DEEP: Final = b"[" * 50
+_DEEPEST: Final = 100
+# Half a character: the quick reader would replace it, and so make two ids one.
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_BRACKET_STEPS: Final = np.zeros(256, dtype=np.int8)
+_BRACKET_STEPS[[ord("{"), ord("[")]] = 1
+_BRACKET_STEPS[[ord("}"), ord("]")]] = -1
 
 
 def read_json_lines(stream: Utf8Stream, feed: Feed, block_bytes: int = BLOCK_BYTES) -> Table:
@@ -58,8 +65,8 @@ def _batches(
         seen.update(filled)
         if batch.received:
             yield batch
-    if received and seen:
-        check_columns(feed, sorted(seen))
+    if seen:
+        check_columns(feed, (*columns, *sorted(seen.difference(columns))))
     if not received:
         raise RefusedError("the file is empty: there are only blank lines")
 
@@ -76,14 +83,25 @@ def _read_block(text: bytes, wanted: Sequence[str], first: int) -> Batch:
 
 def _read_quickly(text: bytes, wanted: Sequence[str]) -> pl.DataFrame | None:
     """All lines, or None where any is no object, is blank, or is nested too deep to trust."""
-    if not text.strip() or _DEEP in text:
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
+    if not text.strip() or _SURROGATE.search(text) or _is_deep(text, lines):
         return None
     try:
         rows = pl.read_ndjson(text, schema=dict.fromkeys(wanted, pl.String))
     except pl.exceptions.PolarsError:
         return None
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
     return rows if rows.height == lines else None
+
+
+def _is_deep(text: bytes, lines: int) -> bool:
+    """Whether brackets may be nested so deep that the quick reader overflows its stack.
+
+    Brackets inside strings count too, which at worst means the slower reader.
+    """
+    if text.count(b"{") <= lines and text.count(b"[") <= lines:
+        return False
+    steps = _BRACKET_STEPS[np.frombuffer(text, dtype=np.uint8)]
+    return int(np.cumsum(steps, dtype=np.int32).max()) > _DEEPEST
 
 
 def _read_exactly(text: bytes, wanted: Sequence[str], first: int) -> Batch:

@@ -29,6 +29,16 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "labels": Labels,
     "entities": Entities,
 }
+_PLAIN_WORDS: Final = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text (a number or a date in quotes)",
+    "dict_type": "a mapping",
+}
 _SHOWN_CHARACTERS: Final = 60
 
 
@@ -168,17 +178,25 @@ def _mistake(file: str, details: ErrorDetails) -> Mistake:
 def _accepted_values(details: ErrorDetails) -> str:
     if details["type"] == "literal_error":
         return f"accepted: {details['ctx']['expected'].replace(' or ', ', ')}"
+    if details["type"] == "model_type":
+        return f"accepted: a mapping with the keys {', '.join(_fields(details['loc']))}"
     if details["type"] == "string_pattern_mismatch":
         return "accepted: a small letter, then small letters, digits and _"
+    if details["type"] in _PLAIN_WORDS:
+        return f"accepted: {_PLAIN_WORDS[details['type']]}"
     message = details["msg"].removeprefix("Value error, ")
     return message.replace("Input should be ", "accepted: ")
 
 
 def _accepted_keys(location: tuple[int | str, ...]) -> str:
-    names = list(_model_at(location[:-1]).model_fields)
+    names = _fields(location[:-1])
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}accepted: {', '.join(names)}"
+
+
+def _fields(location: tuple[int | str, ...]) -> list[str]:
+    return list(_model_at(location).model_fields)
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:

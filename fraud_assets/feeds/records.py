@@ -74,7 +74,7 @@ def read_quickly(text: bytes, layout: Layout) -> Records | None:
     many readings of CSV a parser follows.
     """
     text = text.rstrip(b"\r\n") + b"\n"
-    if text.count(b"\r") != text.count(b"\r\n"):
+    if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
         return None
     structure = _structure(text, layout.delimiter.encode())
     count = structure.count(b"\n") if structure is not None else 0
@@ -160,7 +160,7 @@ def read_exactly(text: bytes, layout: Layout, *, final: bool) -> Records:
             if is_open and lines.at_end and not final and lines.used < _MAX_LINES_A_RECORD:
                 break
             spans_lines = is_open or lines.used > 1
-            reason = "a quote opens and does not close" if spans_lines else _explain(error)
+            reason = "a quote opens and does not close" if spans_lines else explain(error)
             found.faults.append((found.received, reason))
             found.received += 1
             lines.skip_one()
@@ -175,7 +175,8 @@ def read_exactly(text: bytes, layout: Layout, *, final: bool) -> Records:
     return found
 
 
-def _explain(error: csv.Error) -> str:
+def explain(error: csv.Error) -> str:
+    """What strict CSV did not find, in plain words."""
     text = str(error)
     if "new-line" in text:
         return "a carriage return inside a line"

@@ -98,10 +98,10 @@ class Utf8Stream:
         except UnicodeDecodeError as error:
             place = self._offset - pending + error.start
             line = self._lines + 1 + error.object[: error.start].count(b"\n")
+            likely = "utf-16-le or utf-16-be" if b"\0" in error.object else "latin-1 or cp1252"
             raise RefusedError(
                 f"the text is not {self.encoding}: byte offset {place}, line {line} "
-                f"({error.reason}); set `encoding` of the feed, for example to latin-1, cp1252 or "
-                "utf-16, or send the file as UTF-8"
+                f"({error.reason}); set `encoding` of the feed, perhaps to {likely}, or send UTF-8"
             ) from error
         return text.encode("utf-8", "surrogatepass")
 
@@ -110,11 +110,7 @@ class Utf8Stream:
             return self._source.read(size)
         except EOFError as error:
             raise RefusedError(
-                f"the gzip file is truncated: it ends after {self._offset} unpacked bytes, before "
-                "its end mark; send it again"
+                "the gzip file is truncated: it ends before its end mark; send it again"
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise RefusedError(
-                f"the gzip file is damaged after {self._offset} unpacked bytes ({error}); send it "
-                "again"
-            ) from error
+            raise RefusedError(f"the gzip file is damaged ({error}); send it again") from error

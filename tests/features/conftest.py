@@ -1,12 +1,13 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
 
 from gpu_ops.canonical import CANONICAL_SCHEMA
 
-Row = dict[str, object]
+Row = dict[str, Any]
 Build = Callable[[Sequence[Row]], pl.DataFrame]
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
@@ -27,14 +28,13 @@ def build(rows: Sequence[Row]) -> pl.DataFrame:
     """Fill in the defaults; a row gives `after`, its distance from `START`, and maybe `known`."""
     filled = []
     for number, row in enumerate(rows):
-        after, known = row.get("after", timedelta(0)), row.get("known")
-        assert isinstance(after, timedelta)
+        known = row.get("known")
         filled.append(
             {
                 "transaction_id": f"t{number:03d}",
-                "occurred_at": START + after,
+                "occurred_at": START + row.get("after", timedelta(0)),
                 **DEFAULTS,
-                "label_known_at": START + known if isinstance(known, timedelta) else None,
+                "label_known_at": None if known is None else START + known,
                 **{name: value for name, value in row.items() if name in CANONICAL_SCHEMA},
             }
         )

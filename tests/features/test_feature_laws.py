@@ -4,17 +4,18 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_ops.engine import Engine
 from gpu_ops.features import CATALOGUE, Catalogue, WindowFeature, feature_table, history_needed
 
-Row = dict[str, object]
+Row = dict[str, Any]
 Build = Callable[[Sequence[Row]], pl.DataFrame]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -63,9 +64,9 @@ def histories(draw: st.DrawFn) -> list[Row]:
     """Payments in time order: ties, gaps, edges, missing parties, labels early, late or never."""
     rows: list[Row] = []
     now = timedelta(0)
-    for payment in draw(st.lists(payments, min_size=2, max_size=14)):
+    drawn: list[Row] = draw(st.lists(payments, min_size=2, max_size=14))
+    for payment in drawn:
         step, lag = payment.pop("step"), payment.pop("lag")
-        assert isinstance(step, timedelta)
         now += step
         rows.append({**payment, "after": now, "known": None if lag is None else now + lag})
     return rows
@@ -83,7 +84,7 @@ def expected(row: Row, rows: Sequence[Row], feature: WindowFeature) -> float | N
     parties = {"payer": ["payer_id"], "payee": ["payee_id"], "pair": ["payer_id", "payee_id"]}
     other = {"payer": "payee_id", "payee": "payer_id", "pair": ""}[feature.entity]
     now = row["occurred_at"]
-    end = now - feature.delay  # type: ignore[operator]
+    end = now - feature.delay
     past = [
         one
         for one in rows
@@ -92,36 +93,35 @@ def expected(row: Row, rows: Sequence[Row], feature: WindowFeature) -> float | N
     ]
     known = [
         one for one in past
-        if one["is_fraud"] and one["label_known_at"] is not None and one["label_known_at"] < now  # type: ignore[operator]
+        if one["is_fraud"] and one["label_known_at"] is not None and one["label_known_at"] < now
     ]  # fmt: skip
-    numbers = [float(str(one[feature.column])) for one in past if one[feature.column] is not None]
-    match feature.statistic:
-        case "count":
-            return len(past)
-        case "sum":
-            return math.fsum(numbers)
-        case "mean":
-            return math.fsum(numbers) / len(numbers) if numbers else None
-        case "max":
-            return max(numbers, default=None)
-        case "distinct_counterparties":
-            return len({one[other] for one in past if one[other] is not None})
-        case "known_frauds":
-            return len(known)
-        case _:
-            return len(known) / len(past) if past else None
+    numbers = [one[feature.column] for one in past if one[feature.column] is not None]
+    values: dict[str, float | None] = {
+        "count": len(past),
+        "sum": math.fsum(numbers),
+        "mean": divided(math.fsum(numbers), len(numbers)),
+        "max": max(numbers, default=None),
+        "distinct_counterparties": len({one.get(other) for one in past} - {None}),
+        "known_frauds": len(known),
+        "label_risk": divided(len(known), len(past)),
+    }
+    return values[feature.statistic]
 
 
-def divided(part: object, whole: object) -> float | None:
-    if part is None or whole is None or float(str(whole)) == 0:
-        return None
-    return float(str(part)) / float(str(whole))
+def close(value: float | None, wanted: float | None) -> bool:
+    if value is None or wanted is None:
+        return value is wanted
+    return math.isclose(value, wanted, rel_tol=1e-6)
+
+
+def divided(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
 
 
 @LIMITS
 @given(history=histories(), order=st.randoms(use_true_random=False))
 def test_equals_the_obvious_implementation_in_any_row_order(
-    table: Build, history: list[Row], order: "st.random.Random"  # type: ignore[name-defined]
+    table: Build, history: list[Row], order: Random
 ) -> None:
     rows = table(history)
     shuffled = rows.sample(fraction=1, shuffle=True, seed=order.randrange(1000))
@@ -132,7 +132,7 @@ def test_equals_the_obvious_implementation_in_any_row_order(
         values = found[row["transaction_id"]]
         past = {one.name: expected(row, plain, one) for one in TESTED.windows}
         for name, value in past.items():
-            assert values[name] == pytest.approx(value, rel=1e-6, abs=0), name
+            assert close(values[name], value), (name, values[name], value)
         ratios = {
             "amount_to_payer_mean_30d": divided(row["amount"], past["payer_amount_mean_30d"]),
             "amount_to_payer_max_30d": divided(row["amount"], past["payer_amount_max_30d"]),
@@ -141,7 +141,7 @@ def test_equals_the_obvious_implementation_in_any_row_order(
             "pair_share_of_payer_30d": divided(past["pair_count_30d"], past["payer_count_30d"]),
         }
         for name, value in ratios.items():
-            assert values[name] == pytest.approx(value, rel=1e-6, abs=0), name
+            assert close(values[name], value), (name, values[name], value)
 
 
 @LIMITS

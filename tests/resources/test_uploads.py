@@ -247,6 +247,61 @@ def test_killed_anywhere_the_next_look_finishes_without_loss_or_double(
     assert len(lake.list("received/order")) == 3
 
 
+def test_a_claimed_upload_is_finished_although_its_file_has_left_the_landing(
+    lake: Lake, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(lake, "card/a.csv")
+    put = Lake.put
+
+    def killing(lake: Lake, key: str, data: bytes, *, create: bool = False) -> bool:
+        if key.endswith("/upload.json"):
+            raise KeyboardInterrupt
+        return put(lake, key, data, create=create)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "put", killing)
+        with pytest.raises(KeyboardInterrupt):
+            uploads.discover()
+    lake.delete(["landing/card/a.csv"])
+    drop(lake, "card/b.csv", b"later")
+    found = Uploads(lake, ["card"]).discover().new
+    assert [(upload.file, upload.order) for upload in found] == [("a.csv", 1), ("b.csv", 2)]
+    assert lake.get(found[0].data_key) == ROWS
+
+
+def overtaken_by(other: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets another look run from start to end just before the next order is claimed."""
+    put = Lake.put
+    ran: list[str] = []
+
+    def late(lake: Lake, key: str, data: bytes, *, create: bool = False) -> bool:
+        if key.startswith("received/order/") and not ran:
+            ran.append(key)
+            other.discover()
+        return put(lake, key, data, create=create)
+
+    monkeypatch.setattr(Lake, "put", late)
+
+
+def test_who_is_overtaken_gives_his_claim_back(
+    lake: Lake, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(lake, "card/a.csv")
+    overtaken_by(Uploads(lake, ["card"]), monkeypatch)
+    assert uploads.discover().new == []
+    assert [upload.order for upload in uploads.all()] == [1]
+    assert [info.key for info in lake.list("received/order")] == ["received/order/00000001"]
+
+
+def test_an_order_is_never_given_twice(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(lake, "card/a.csv")
+    drop(lake, "paysim/a.csv")
+    overtaken_by(Uploads(lake, ["paysim"]), monkeypatch)
+    uploads = Uploads(lake, ["card"])
+    assert [upload.order for upload in uploads.discover().new] == [2]
+    assert [(one.feed, one.order) for one in uploads.all()] == [("paysim", 1), ("card", 2)]
+
+
 def test_a_claim_without_bytes_is_used_by_the_next_try(lake: Lake, uploads: Uploads) -> None:
     drop(lake, "card/a.csv")
     (upload,) = uploads.discover().new

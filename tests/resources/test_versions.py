@@ -321,6 +321,14 @@ def test_cleaning_leaves_a_slot_alone_whose_manifest_is_corrupt(
     assert versions.clean(timedelta(seconds=-5)) == []
 
 
+def test_many_row_groups_keep_the_order_of_the_rows(folder_lake: Lake) -> None:
+    table = pl.DataFrame({"x": pl.int_range(400_000, eager=True).reverse()})
+    attempt = Versions(folder_lake).begin(SLOT, "run-1")
+    scan = attempt.write_table(pl.concat([table.lazy().head(7), table.lazy().slice(7)]))
+    assert scan.collect().equals(table)
+    assert attempt.rows == 400_000
+
+
 @settings(deadline=None, max_examples=20)
 @given(
     values=st.lists(st.floats(width=32) | st.none(), max_size=40),

@@ -12,6 +12,8 @@ from polars.testing import assert_frame_equal
 from gpu_ops.canonical import CANONICAL_SCHEMA
 from simulator import Simulation, simulate, write
 
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture(scope="module")
 def simulation() -> Simulation:
@@ -28,11 +30,15 @@ def test_exact_rows_and_canonical_schema_in_order_of_time(simulation: Simulation
     assert table["occurred_at"].max() < datetime(2024, 3, 1, tzinfo=UTC)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("rows", "days", "rings"), [(1_000, 3, 0), (1_003, 3, 5), (7_777, 31, 3)])
+@pytest.mark.parametrize(
+    ("rows", "days", "rings"), [(10, 1, 0), (10, 400, 0), (1_003, 1, 5), (7_777, 31, 3)]
+)
 def test_exact_rows_of_small_tables(rows: int, days: int, rings: int) -> None:
     small = simulate(rows=rows, days=days, rings=rings, seed=0)
     assert small.transactions.height == rows
     assert small.truth["ring_id"].n_unique() == rings
+    assert small.transactions["occurred_at"].max() < START + timedelta(days=days)  # type: ignore[operator]
+    assert small.transactions["is_fraud"].any()
 
 
 def test_same_seed_same_tables_other_seed_other_tables() -> None:
@@ -192,8 +198,8 @@ def test_identifiers_do_not_tell_who_is_who(simulation: Simulation) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rows": 999, "days": 30, "rings": 0, "seed": 0}, "rows must be at least 1000"),
-        ({"rows": 5_000, "days": 2, "rings": 0, "seed": 0}, "days must be at least 3"),
+        ({"rows": 9, "days": 30, "rings": 0, "seed": 0}, "rows must be at least 10"),
+        ({"rows": 5_000, "days": 0, "rings": 0, "seed": 0}, "days must be at least 1"),
         ({"rows": 5_000, "days": 30, "rings": -1, "seed": 0}, "rings must be at least 0"),
         ({"rows": 5_000, "days": 30, "rings": 0, "seed": -1}, "seed must be at least 0"),
         ({"rows": 5_000, "days": 30, "rings": 500, "seed": 0}, "500 rings have"),

@@ -1,0 +1,177 @@
+"""Engines give one table; plans stay within what the GPU translator takes."""
+
+import ctypes
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gpu_ops import feature_plan, timelines
+from gpu_ops.canonical import CANONICAL_SCHEMA
+from gpu_ops.engine import Engine, EngineUnavailableError, gpu_available
+from gpu_ops.features import feature_table
+from gpu_ops.intervals import interval_counts
+
+
+class FilledByDriver(Protocol):
+    """What ``ctypes.byref`` passes."""
+
+    _obj: ctypes.c_int
+
+
+@pytest.fixture(scope="module")
+def busy_month() -> pl.DataFrame:
+    """Forty days of 3,000 payments between 60 accounts; every third goes to one hub."""
+    random = np.random.default_rng(7)
+    size = 3_000
+    at = random.integers(0, 40 * 24 * 60, size) * 60_000_000
+    payee = np.where(random.random(size) < 1 / 3, 0, random.integers(1, 60, size))
+    return (
+        pl.DataFrame(
+            {
+                "transaction_id": [f"t{number:05d}" for number in range(size)],
+                "occurred_at": at,
+                "kind": random.choice(["payment", "card"], size),
+                "amount": random.lognormal(3, 2, size).round(2),
+                "currency": ["EUR"] * size,
+                "payer_id": [f"a{number}" for number in random.integers(0, 60, size)],
+                "payee_id": [f"a{number}" for number in payee],
+                "payer_balance_before": random.random(size),
+                "payee_balance_before": [None] * size,
+                "is_fraud": random.random(size) < 0.1,
+                "label_known_at": at + random.integers(0, 20, size) * 86_400_000_000,
+            }
+        )
+        .cast({"occurred_at": pl.Int64, "label_known_at": pl.Int64})
+        .cast(pl.Schema(CANONICAL_SCHEMA))
+    )
+
+
+def in_memory(rows: pl.DataFrame, is_target: pl.Expr) -> pl.DataFrame:
+    return feature_table(rows.lazy(), is_target=is_target, engine=Engine()).collect()
+
+
+def test_streaming_over_many_files_equals_in_memory(
+    busy_month: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_plan, "ROWS_PER_CHUNK", 200)
+    later = pl.col("occurred_at").dt.ordinal_day() > 20
+    streamed = feature_table(
+        busy_month.lazy(),
+        is_target=later,
+        engine=Engine("cpu-streaming"),
+        partitions=5,
+        scratch=tmp_path / "scratch",
+    )
+    files = sorted(path.name for path in (tmp_path / "scratch").iterdir())
+    assert len(files) > 3
+    assert all(name.startswith("features-") for name in files)
+    assert streamed.collect().equals(in_memory(busy_month, later))
+
+
+def test_streaming_without_targets_gives_an_empty_table(
+    busy_month: pl.DataFrame, tmp_path: Path
+) -> None:
+    none = feature_table(
+        busy_month.lazy(), is_target=pl.lit(False), engine=Engine("cpu-streaming"), scratch=tmp_path
+    ).collect()
+    assert none.height == 0
+    assert none.schema == in_memory(busy_month, pl.lit(False)).schema
+
+
+def test_streaming_asks_for_its_folder(busy_month: pl.DataFrame) -> None:
+    with pytest.raises(ValueError, match="give a scratch folder"):
+        feature_table(
+            busy_month.lazy(), is_target=pl.lit(True), engine=Engine("cpu-streaming")
+        ).collect()
+
+
+def test_more_entities_than_one_axis_holds(
+    busy_month: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = in_memory(busy_month, pl.lit(True))
+    month = timedelta(days=30) // timedelta(microseconds=1)
+    monkeypatch.setattr(timelines, "KEY_LIMIT", 10 * month)
+    assert in_memory(busy_month, pl.lit(True)).equals(whole)
+
+
+def test_intervals_are_open_at_the_start_and_closed_at_the_end() -> None:
+    def points(*keys: int) -> pl.LazyFrame:
+        return pl.LazyFrame({"key": keys}, schema={"key": pl.Int64})
+
+    counted = interval_counts(
+        points(0, 1, 2, 3, 3, 4, 5, 9), points(1, 3, 4, 4), points(3, 5, 4, 9), "open"
+    ).collect()
+    assert counted["open"].to_list() == [0, 0, 1, 1, 1, 1, 2, 1]
+    assert interval_counts(points(1, 2), points(), points(), "open").collect().rows() == [(0,)] * 2
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(ValueError, match="cpu-streaming"):
+        Engine("cuda")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(gpu_available(), reason="this machine has a GPU")
+def test_gpu_without_a_gpu_says_what_to_do() -> None:
+    with pytest.raises(EngineUnavailableError, match="choose 'cpu'"):
+        Engine("gpu").collect(pl.LazyFrame({"a": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("started", "status", "devices", "available"),
+    [(0, 0, 2, True), (0, 0, 0, False), (100, 0, 1, False), (0, 3, 1, False)],
+)
+def test_gpu_is_what_the_driver_says(
+    monkeypatch: pytest.MonkeyPatch, started: int, status: int, devices: int, *, available: bool
+) -> None:
+    class Driver:
+        def cuInit(self, _: int) -> int:  # noqa: N802 - the driver's name
+            return started
+
+        def cuDeviceGetCount(self, count: FilledByDriver) -> int:  # noqa: N802 - the driver's name
+            count._obj.value = devices
+            return status
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
+    assert gpu_available() is available
+
+
+def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert gpu_available() is False
+
+
+def test_every_plan_translates_for_the_gpu(
+    busy_month: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translate = pytest.importorskip("cudf_polars.dsl.translate", reason="needs the gpu extra")
+    plans: list[pl.LazyFrame] = []
+
+    def translated(_: Engine, plan: pl.LazyFrame) -> pl.DataFrame:
+        engine = pl.GPUEngine(executor="in-memory", raise_on_fail=True)
+        translator = translate.Translator(plan._ldf.visit(), engine)
+        translator.translate_ir()
+        assert not translator.errors, plan.explain()
+        plans.append(plan)
+        return plan.collect()
+
+    monkeypatch.setattr(Engine, "collect", translated)
+    in_memory(busy_month, pl.lit(True))
+    assert len(plans) > 10
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not gpu_available(), reason="the NVIDIA driver reports no GPU")
+def test_gpu_equals_cpu(busy_month: pl.DataFrame) -> None:
+    from polars.testing import assert_frame_equal
+
+    on_gpu = feature_table(
+        busy_month.lazy(), is_target=pl.lit(True), engine=Engine("gpu")
+    ).collect()
+    assert_frame_equal(on_gpu, in_memory(busy_month, pl.lit(True)), rel_tol=1e-6)

@@ -1,0 +1,136 @@
+from collections.abc import Callable
+
+import pytest
+
+from fraud_assets.feeds import Feed, ReadResult
+
+Read = Callable[..., ReadResult]
+CsvWith = Callable[..., bytes]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"amount": "NaN"}, ("amount", "the amount is NaN", "NaN")),
+        ({"amount": "inf"}, ("amount", "the amount is infinite", "inf")),
+        ({"amount": "-inf"}, ("amount", "the amount is infinite", "-inf")),
+        ({"amount": "1e400"}, ("amount", "the amount is infinite", "1e400")),
+        ({"amount": "-5"}, ("amount", "the amount is negative", "-5")),
+        ({"amount": "0"}, ("amount", "the amount is zero (allow_zero_amount is false)", "0")),
+        ({"amount": "-0.0"}, ("amount", "the amount is zero (allow_zero_amount is false)", "-0.0")),
+        ({"amount": "2e9"}, ("amount", "the amount is above max_amount (1,000,000,000)", "2e9")),
+        ({"amount": ""}, ("amount", "the amount is missing", None)),
+        ({"amount": "abc"}, ("amount", "the amount is not a number", "abc")),
+        ({"amount": '"1,000"'}, ("amount", "the amount is not a number", "1,000")),
+        ({"amount": "1 000"}, ("amount", "the amount is not a number", "1 000")),
+        ({"amount": "1_000"}, ("amount", "the amount is not a number", "1_000")),
+        ({"amount": "0x10"}, ("amount", "the amount is not a number", "0x10")),
+        ({"type": ""}, ("type", "the kind is missing", None)),
+        ({"type": "Q"}, ("type", "a kind that is not among the `kinds` of the feed", "Q")),
+        (
+            {"type": "acc-4815162342"},
+            ("type", "a kind that is not among the `kinds` of the feed", "acc-…2342"),
+        ),
+        ({"at": ""}, ("at", "the time is missing", None)),
+        ({"at": "soon"}, ("at", "not a time of the format iso", "soon")),
+        ({"at": "2026-02-30"}, ("at", "not a time of the format iso", "2026-02-30")),
+        ({"at": "1969-12-31"}, ("at", "the time is before 1970-01-01", "1969-12-31")),
+        (
+            {"at": "2026-06-02T00:00:01Z"},
+            (
+                "at",
+                "the time is in the future (after 2026-06-02 00:00 UTC)",
+                "2026-06-02T00:00:01Z",
+            ),
+        ),
+        ({"from_": " "}, ("from", "payer_id is missing", "…")),
+        ({"to": "x" * 257}, ("to", "payee_id is longer than 256 bytes", "…xxxx")),
+        ({"id": ""}, ("id", "transaction_id is missing", None)),
+        ({"fraud": ""}, ("fraud", "the label is missing", None)),
+        (
+            {"fraud": "maybe"},
+            ("fraud", "a label that is in neither list of `labels` of the feed", "maybe"),
+        ),
+        ({"fraud": "0,1"}, (None, "8 fields where the header has 7", None)),
+        ({"fraud": '"0"1'}, (None, "text after a closing quote", None)),
+        ({"to": '"open'}, (None, "a quote opens and does not close", None)),
+        ({"to": "a\rb"}, (None, "a carriage return inside a line", None)),
+        # Both are wrong; the first column in canonical order is reported.
+        ({"amount": "-1", "at": "soon"}, ("at", "not a time of the format iso", "soon")),
+    ],
+)
+def test_a_bad_cell_costs_its_row_alone(
+    read: Read, csv_with: CsvWith, cells: dict[str, str], expected: tuple[str | None, ...]
+) -> None:
+    result = read(csv_with(**cells), "dir/x.csv")
+    assert result.accepted["transaction_id"].to_list() == ["1"]
+    assert result.quarantined.rows() == [("dir/x.csv", 2, *expected)]
+    assert (result.received, result.duplicate) == (2, 0)
+
+
+def test_account_ids_are_masked_where_they_are_at_fault(read: Read, csv_with: CsvWith) -> None:
+    result = read(csv_with(to="4815162342" * 26))
+    assert result.quarantined["value_masked"].to_list() == ["…2342"]
+
+
+def test_too_few_fields_and_unparsable_json(read: Read, csv_with: CsvWith) -> None:
+    short = read(csv_with() + b"3,x\n\n4\n")
+    assert short.quarantined.select("row", "reason").rows() == [
+        (3, "2 fields where the header has 7"),
+        (4, "1 fields where the header has 7"),
+    ]
+    line = b'{"id": %d, "at": "2026-01-01", "type": "P", "amount": %s, "from": "a", "to": "b", "fraud": 0}\n'
+    jsonl = (
+        line % (1, b"5.5")
+        + b'{"id": \n'
+        + b"\n"
+        + line % (2, b"NaN")
+        + b"[1]\n"
+        + line % (3, b'"7"')
+        + line % (4, b"1")
+    )
+    result = read(jsonl, "x.jsonl")
+    assert result.accepted.select("transaction_id", "amount", "source_row").rows() == [
+        ("1", 5.5, 1), ("3", 7.0, 5), ("4", 1.0, 6),
+    ]  # fmt: skip
+    assert result.quarantined.select("row", "column", "reason").rows() == [
+        (2, None, "not a JSON object"),
+        (3, "amount", "the amount is NaN"),
+        (4, None, "not a JSON object"),
+    ]
+
+
+def test_a_stray_quote_does_not_swallow_the_rows_after_it(read: Read, csv_with: CsvWith) -> None:
+    rest = b"".join(
+        b'%d,2026-01-01T00:00:00Z,P,10.5,"acc-1","acc-2",0\n' % number for number in range(3, 3000)
+    )
+    result = read(csv_with(to='"acc') + rest)
+    assert result.quarantined.select("row", "reason").rows() == [
+        (2, "a quote opens and does not close")
+    ]
+    assert result.accepted.height == 2998
+
+
+def test_what_a_feed_may_allow(read: Read, shop: Feed, csv_with: CsvWith) -> None:
+    for update, cells in [
+        ({"allow_zero_amount": True}, {"amount": "0"}),
+        ({"max_amount": 1e13}, {"amount": "1e12"}),
+        ({"optional": ("is_fraud",)}, {"fraud": ""}),
+        ({"decimal_comma": True}, {"amount": '"12,5"'}),
+        ({"null_values": ("n/a",), "optional": ("is_fraud",)}, {"fraud": "n/a"}),
+    ]:
+        feed = shop.model_copy(update=update)
+        if "decimal_comma" in update:
+            content = csv_with(**cells).replace(b"10.5", b"10")
+        else:
+            content = csv_with(**cells)
+        assert read(content, feed=feed).quarantined.rows() == []
+
+
+def test_a_decimal_comma_feed_does_not_guess_about_points(
+    read: Read, shop: Feed, csv_with: CsvWith
+) -> None:
+    feed = shop.model_copy(update={"decimal_comma": True})
+    result = read(csv_with(amount='"1.234,50"').replace(b"10.5", b'"12,5"'), feed=feed)
+    assert result.accepted["amount"].to_list() == [12.5]
+    assert result.quarantined["reason"].to_list() == ["the amount is not a number"]
