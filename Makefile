@@ -19,8 +19,13 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	mkdir -p $(DAGSTER_HOME)
 	cp dagster.yaml $@
 
+# Idempotent: the same seed makes the same files, and a file that is known is not taken in twice.
 demo: setup
-	$(BIN)/python -m simulator.demo
+	$(BIN)/fraud-assets simulate --rows 200000 --days 60 --rings 30 --seed 7 --files 2 --out build/demo
+	$(BIN)/fraud-assets land build/demo/*.csv --feed sim
+	$(BIN)/fraud-assets run
+	@echo
+	@echo "Now 'make dev' shows these assets on http://127.0.0.1:3000"
 
 dev: setup
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
@@ -42,5 +47,5 @@ benchmark: setup
 	$(BIN)/python benchmarks/pipeline.py
 
 clean:
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -type d -exec rm -rf {} +

@@ -70,11 +70,13 @@ def augmented_transactions(
         upload = Uploads(lake, feeds).get(context.partition_key)
         versions = Versions(lake)
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
-        scorer = scorer_of(versions, upload.feed, context.run_id, settings)
+        scorer = scorer_of(versions, upload.feed, context.run.run_id, settings)
         rings = known_rings(versions, raw.event_from, raw.event_to)
         sources = Upload(feeds[upload.feed], versions.scan(raw), versions.scan(prepped), raw.rows)
         table = score_upload(sources, scorer, rings, settings, Path(scratch))
-        attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), context.run_id)
+        attempt = versions.begin(
+            layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
+        )
         staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
         rows = attempt.rows
         draft = Draft(

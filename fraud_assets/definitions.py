@@ -12,8 +12,9 @@ from fraud_assets.raw import raw_transactions
 from resources.explainer import TemplateExplainer
 from resources.settings import Settings
 from schedules.failures import failure_sensor
-from schedules.nightly import NIGHTLY_TRAINING
+from schedules.nightly import nightly_training
 from schedules.refresh import refresh_sensor
+from schedules.scores import first_model_sensor
 from schedules.uploads import uploads_sensor
 
 ASSETS = (
@@ -38,8 +39,8 @@ def build(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=list(ASSETS),
         jobs=list(JOBS),
-        sensors=[uploads_sensor, refresh_sensor, failure_sensor],
-        schedules=[NIGHTLY_TRAINING],
+        sensors=[uploads_sensor, first_model_sensor, refresh_sensor, failure_sensor],
+        schedules=[nightly_training],
         resources={
             "settings": settings,
             "lake": settings.open_lake(),

@@ -44,6 +44,7 @@ _SCORED_COLUMNS: Final = (
     "transaction_id",
     "occurred_at",
     "feed",
+    "kind",
     "amount",
     "payer",
     "payee",
@@ -78,7 +79,7 @@ def account_graph(
         scored = list(uploads.values())
         rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
         edges = Engine(settings.engine).collect(aggregate_edges(rows))
-        attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run_id)
+        attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run.run_id)
         attempt.write_table(edges)
         as_of = latest_event(scored)
         draft = Draft(
@@ -131,7 +132,7 @@ def account_features(
         graph = snapshot(versions, "account_graph")
         edges = versions.scan(graph).collect()
         accounts = features_of_accounts(edges, params=GraphParams(seed=settings.seed))
-        attempt = versions.begin(layers.snapshot_slot("account_features"), context.run_id)
+        attempt = versions.begin(layers.snapshot_slot("account_features"), context.run.run_id)
         attempt.write_table(accounts)
         draft = Draft(
             attempt=attempt,
@@ -180,7 +181,7 @@ def fraud_rings(
         rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
         found = search_rings(rows, versions.scan(accounts).collect(), params=RingParams())
         rings = found.rings
-        attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run_id)
+        attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run.run_id)
         attempt.write_table(rings)
         counted = rings.group_by("pattern").len().sort("pattern")
         draft = Draft(

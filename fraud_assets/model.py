@@ -79,7 +79,7 @@ def training_set(
             raise dg.Failure(
                 description=f"No feed has labels to train on. {reasons}", allow_retries=False
             )
-        attempt = versions.begin(layers.snapshot_slot("training_set"), context.run_id)
+        attempt = versions.begin(layers.snapshot_slot("training_set"), context.run.run_id)
         checks = []
         for one in ready:
             frame = training_frame(
@@ -128,7 +128,7 @@ def fraud_model(
         newest: Manifest | None = None
         figures: dict[str, float | str] = {}
         for rows in _feed_rows(versions, training):
-            attempt = versions.begin(ModelRegistry.slot(rows.feed), context.run_id)
+            attempt = versions.begin(ModelRegistry.slot(rows.feed), context.run.run_id)
             card = write_model(attempt, fit(rows, settings, settings.engine))
             newest = versions.publish(attempt, inputs=_trained_on(training))
             figures[f"{rows.feed}_model"] = f"{rows.feed}-{newest.number}"
@@ -165,7 +165,7 @@ def model_evaluation(
             champion = registry.champion(rows.feed)
             compared[rows.feed] = compare(rows, model, champion, settings)
         table = _figures(compared)
-        attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run_id)
+        attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run.run_id)
         attempt.write_table(table)
         draft = Draft(
             attempt=attempt,
@@ -205,7 +205,7 @@ def registered_model(
                 raise TypeError(f"{judged.slot}@{judged.number} holds no evidence on {feed}")
             verdict = decide(*Comparison.read(stored), GateBounds())
             version = int(judged.inputs[feed])
-            registry.register(feed, version, verdict, by="gate", run_id=context.run_id)
+            registry.register(feed, version, verdict, by="gate", run_id=context.run.run_id)
             metadata[f"{feed}_version"] = version
             metadata[f"{feed}_status"] = str(verdict.status)
             metadata[f"{feed}_reasons"] = "; ".join(verdict.reasons)

@@ -93,7 +93,7 @@ def prepped_transactions(
                 engine=Engine(settings.engine),
                 scratch=Path(scratch),
             )
-            draft = _draft(versions, context.run_id, upload, history, features)
+            draft = _draft(versions, context.run.run_id, upload, history, features)
             yield from publish(versions, draft, meter)
 
 

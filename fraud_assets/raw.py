@@ -70,8 +70,8 @@ def raw_transactions(
         versions = Versions(lake)
         with feed_lease(lake, upload.feed):
             intake = _take_in(lake, uploads, upload, feeds[upload.feed])
-            draft = _draft(versions, context.run_id, upload, intake)
-            _keep_quarantine(versions, context.run_id, upload, intake.read.quarantined)
+            draft = _draft(versions, context.run.run_id, upload, intake)
+            _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
             yield from publish(versions, draft, meter)
         uploads.clear_refusal(upload.key)
 

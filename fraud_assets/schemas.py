@@ -69,6 +69,10 @@ MEANING: Final[Mapping[str, str]] = {
     "window": "Training, validation or test",
     "label": "Whether it was fraud, as known at the cut-off",
     "weight": "Stands for so many rows in training",
+    "metric": "What is measured",
+    "value": "The new model's figure; empty where it is not defined",
+    "ceiling": "What perfect scores reach on the same rows",
+    "random": "What a random order reaches on the same rows",
 }
 
 

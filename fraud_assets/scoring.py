@@ -153,7 +153,7 @@ def score_upload(
     )
     scored = pl.scan_parquet(parts)
     reasons = _reasons(upload, scored, scorer, chosen)
-    return pl.concat([scored, reasons.lazy()], how="horizontal")
+    return pl.concat([scored, reasons.lazy()], how="horizontal", strict=True)
 
 
 def _scored_chunks(
@@ -209,6 +209,7 @@ def _reasons(
             chosen.to_frame().lazy(),
         ],
         how="horizontal",
+        strict=True,
     )
     rows = picked.filter("may_alert").drop("may_alert").collect()
     found = rows.select(rule_reasons(rows.columns)).to_series().to_list()

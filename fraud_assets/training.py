@@ -117,7 +117,7 @@ def _roles(
         features = versions.scan(source.prepped).drop("transaction_id", "occurred_at")
         # Both stand in the order (occurred_at, transaction_id), which their contracts check.
         yield (
-            pl.concat([mine.lazy(), features], how="horizontal")
+            pl.concat([mine.lazy(), features], how="horizontal", strict=True)
             .filter(pl.col("window").is_not_null())
             .with_columns(feed=pl.lit(trainable.feed.name))
             .select(*IDENTITY, *ROLES, pl.exclude(*IDENTITY, *ROLES))

@@ -53,7 +53,9 @@ class Forest:
 
         def score_chunk(chunk: pl.DataFrame) -> Float32Array:
             rows = filled_matrix(chunk, self.columns, self.medians)
-            return np.exp2(-path_length_sums(trees, rows) / scale).astype(np.float32)
+            # One sample a tree isolates nothing: scale 0, and every row is as odd as another.
+            relative = path_length_sums(trees, rows) / scale if scale else np.ones(len(rows))
+            return np.exp2(-relative).astype(np.float32)
 
         scored = map_chunks(features, score_chunk, threads=threads or os.cpu_count() or 1)
         return np.concatenate([np.empty(0, np.float32), *scored])
@@ -91,9 +93,7 @@ class Forest:
 
         # max_samples_ is what a tree really drew: fewer than asked where rows were few.
         samples = np.array([self.model.max_samples_], np.int64)
-        scale = float(average_path_length(samples)[0])
-        # One sample a tree isolates nothing: every path has length 0 and the score is 1.
-        return len(self.model.estimators_) * (scale or 1.0)
+        return len(self.model.estimators_) * float(average_path_length(samples)[0])
 
 
 def fit_forest(

@@ -51,8 +51,8 @@ class BoosterParams:
         seed: Makes training repeatable with the same number of threads.
     """
 
-    rounds: int = 300
-    stop_after: int = 30
+    rounds: int = 200
+    stop_after: int = 20
     rounds_without_stopping: int = 100
     learning_rate: float = 0.1
     max_depth: int = 6

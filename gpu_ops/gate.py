@@ -153,7 +153,7 @@ def _average_precision(
             return Status.REJECTED, f"average precision {found:.4f} < {bound}"
         return Status.APPROVED, f"average precision {found:.4f} >= {bound}"
     by_chance = model.random_average_precision or 0.0
-    bound = f"{by_chance:.4f} of a random order, no champion to compare with"
+    bound = f"{by_chance:.4f} of a random order (no champion)"
     if found <= by_chance:
         return Status.REJECTED, f"average precision {found:.4f} <= {bound}"
     return Status.APPROVED, f"average precision {found:.4f} > {bound}"

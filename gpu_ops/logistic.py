@@ -37,9 +37,9 @@ def fit_line(x: Float64Array, targets: Float64Array, weights: Float64Array) -> L
     Returns:
         None where no finite line is best: x is constant, or it separates the targets.
     """
-    spread = float(np.std(x))
-    if x.size == 0 or spread == 0.0:
+    if x.size == 0 or np.ptp(x) == 0.0 or _separates(x, targets):
         return None
+    spread = float(np.std(x))
     centre = float(np.mean(x))
     scaled = (x - centre) / spread
     found = np.zeros(2)
@@ -64,6 +64,16 @@ def fit_line(x: Float64Array, targets: Float64Array, weights: Float64Array) -> L
                 return None
         found, loss = found - size * step, lower
     return None
+
+
+def _separates(x: Float64Array, targets: Float64Array) -> bool:
+    """Whether a threshold on x tells targets of 1 from targets of 0: the best slope is infinite."""
+    if not np.isin(targets, (0.0, 1.0)).all():
+        return False
+    ones, zeros = x[targets == 1.0], x[targets == 0.0]
+    if not (ones.size and zeros.size):
+        return True
+    return bool(zeros.max() <= ones.min() or ones.max() <= zeros.min())
 
 
 def _loss(

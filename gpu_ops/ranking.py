@@ -55,26 +55,42 @@ def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) ->
         Boolean Series `may_alert` in the order of the rows.
     """
     loss = sortable("expected_loss")
-    day = pl.col("occurred_at").dt.date()
-    best = (
+    eligible = (
         frame.lazy()
         .with_row_index("row")
         .filter(
             ~pl.col("in_sample"),
             pl.when(loss.is_null()).then(pl.col("has_reason")).otherwise(loss >= least_loss),
         )
-        .select("row", "transaction_id", day=day, loss=loss, score=sortable("anomaly_score"))
+        .select(
+            "row",
+            day=pl.col("occurred_at").dt.date(),
+            loss=loss,
+            score=pl.when(loss.is_null()).then(sortable("anomaly_score").fill_null(-1.0)),
+            anomaly=sortable("anomaly_score"),
+        )
+        .collect()
+    )
+    # Exact order costs a sort with ties, so it is asked for only of those near the top.
+    floors = eligible.group_by("day").agg(
+        pl.col(key).drop_nulls().top_k(capacity).min().alias(f"least_{key}")
+        for key in ("loss", "score")
+    )
+    near = eligible.join(floors, on="day").filter(
+        (pl.col("loss") >= pl.col("least_loss")) | (pl.col("score") >= pl.col("least_score"))
+    )
+    best = (
+        near.with_columns(frame["transaction_id"].gather(near["row"]))
         .sort(
             "day",
             "loss",
-            "score",
+            "anomaly",
             "transaction_id",
             descending=[False, True, True, False],
             nulls_last=True,
         )
         .select("row", place=pl.int_range(pl.len()).over("day"))
         .filter(pl.col("place") < capacity)
-        .collect()
     )
     chosen = pl.zeros(frame.height, dtype=pl.UInt8, eager=True).alias("may_alert")
     return chosen.scatter(best["row"], 1).cast(pl.Boolean)

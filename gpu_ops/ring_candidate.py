@@ -1,11 +1,15 @@
 """A possible ring, and the counts of what a search left out."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_ops.ring_params import Pattern
+
+_CLOSEST: Final = 0.04
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,24 @@ class Found:
 
     candidates: list[Candidate] = field(default_factory=list)
     cut: dict[str, int] = field(default_factory=dict)
+
+
+def amount_surprise(n: int, variance: float, usual: float) -> float:
+    """Return how far amounts lie closer together than chance puts them, in nats.
+
+    The log-likelihood ratio of a normal variance, for logarithms of amounts; 0 where they scatter
+    as widely as usual. Amounts closer than a fifth of the usual deviation prove no more: equal
+    amounts are what rents and fees have, too.
+
+    Args:
+        n: independent differences between amounts.
+        variance: their variance.
+        usual: that of amounts that have nothing to do with each other.
+    """
+    if n < 1 or usual <= 0.0 or variance >= usual:
+        return 0.0
+    ratio = max(variance / usual, _CLOSEST)
+    return 0.5 * n * (ratio - 1.0 - math.log(ratio))
 
 
 def alikeness(amounts: NDArray[np.float64]) -> float:

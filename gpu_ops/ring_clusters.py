@@ -11,7 +11,9 @@ from gpu_ops.ring_edges import UnusualEdges
 from gpu_ops.ring_params import RingParams
 
 
-def clusters(edges: UnusualEdges, free: NDArray[np.int64], params: RingParams) -> Found:
+def clusters(
+    edges: UnusualEdges, free: NDArray[np.int64], dispersion: float, params: RingParams
+) -> Found:
     """Return knots of the free payments: connected, close in time, with loops to spare.
 
     Payments of one account that follow each other within `params.cluster_gap` belong together. A
@@ -21,6 +23,7 @@ def clusters(edges: UnusualEdges, free: NDArray[np.int64], params: RingParams) -
     Args:
         edges: all unusual payments of the feed.
         free: positions of those that are part of no other ring, ascending.
+        dispersion: by which evidence is divided, see `Side`.
         params: see `RingParams`.
     """
     from gpu_ops.graph_kernels import smallest_members
@@ -48,7 +51,7 @@ def clusters(edges: UnusualEdges, free: NDArray[np.int64], params: RingParams) -
             found.cut["cluster_accounts"] += 1
             continue
         expected = members.size * len(accounts) / edges.n_accounts
-        surprise = loops * math.log(loops / expected) - (loops - expected)
+        surprise = (loops * math.log(loops / expected) - (loops - expected)) / dispersion
         surprise -= math.log(edges.n_accounts)
         if loops > expected and surprise >= params.min_surprise:
             found.candidates.append(

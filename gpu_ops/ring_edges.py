@@ -37,6 +37,7 @@ class UnusualEdges:
             habit. Alone such payments prove nothing; one of them may close a cycle of others.
         finest: smallest share of traffic that a window counts as.
         n_traffic: number of all transactions of the feed.
+        amount_variance: of the logarithms of the unusual amounts.
     """
 
     accounts: pl.Series
@@ -52,6 +53,12 @@ class UnusualEdges:
     habitual: NDArray[np.bool_]
     finest: float
     n_traffic: int
+    amount_variance: float
+
+    def log_amount(self, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the logarithms of some payments' amounts (plus one unit, for zero amounts)."""
+        logarithm: NDArray[np.float64] = np.log1p(self.amount[edges])
+        return logarithm
 
     @property
     def n_accounts(self) -> int:
@@ -83,7 +90,8 @@ def unusual_edges(transactions: pl.DataFrame, params: RingParams) -> UnusualEdge
     n_rare = np.bincount(coded.payer[is_rare], minlength=coded.names.len())
     often = np.flatnonzero(is_rare & (n_rare[coded.payer] > 1))
     habitual = np.zeros(at.size, dtype=np.bool_)
-    habitual[often] = _is_habit(coded.payer[often], at[often], at, params)
+    usual = float(np.median(n_rare[np.unique(coded.payer)])) if at.size else 0.0
+    habitual[often] = _is_habit(coded.payer[often], at[often], at, usual, params)
     habitual &= ~is_large
     kept = np.flatnonzero(is_rare | is_large)
     kept = kept[_order(coded, at, amount, transactions["transaction_id"], kept)]
@@ -108,6 +116,7 @@ def unusual_edges(transactions: pl.DataFrame, params: RingParams) -> UnusualEdge
         habitual=habitual[kept],
         finest=min(1.0, _FINEST / timedelta(microseconds=span)) if span else 1.0,
         n_traffic=n,
+        amount_variance=float(np.log1p(amount[kept]).var()) if kept.size else 0.0,
     )
 
 
@@ -161,9 +170,13 @@ def _is_habit(
     payer: NDArray[np.int32],
     at: NDArray[np.int64],
     all_at: NDArray[np.int64],
+    usual: float,
     params: RingParams,
 ) -> NDArray[np.bool_]:
     """Return which rare payments come from payers who pay new counterparties all the time.
+
+    `usual` is how many the median payer pays in all the data's time: where everybody does, only
+    those who do far more have a habit.
 
     Counted is what the payer does well away from the payment, a horizon or a quarter of the data's
     time, so that a burst is not held against itself. Data shorter than four horizons thus find fast
@@ -185,7 +198,9 @@ def _is_habit(
     time_away = (end - begin) - (
         np.minimum(at + near_time, end) - np.maximum(at - near_time, begin)
     )
-    habit: NDArray[np.bool_] = away > params.habit_per_horizon * np.maximum(time_away / horizon, 1)
+    usual_per_horizon = usual * horizon / max(end - begin, horizon)
+    limit = max(params.habit_per_horizon, params.habit_ratio * usual_per_horizon)
+    habit: NDArray[np.bool_] = away > limit * np.maximum(time_away / horizon, 1)
     return habit
 
 

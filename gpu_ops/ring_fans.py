@@ -3,13 +3,20 @@
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_ops.ring_candidate import Candidate, Found, alikeness, balance
+from gpu_ops.ring_candidate import Candidate, Found, alikeness, amount_surprise, balance
 from gpu_ops.ring_edges import UnusualEdges
 from gpu_ops.ring_params import RingParams
+
+if TYPE_CHECKING:
+    from gpu_ops.ring_kernels import Events, Limits
+
+_FROM_AMOUNTS: Final = 12.0
+"""Nats that alike amounts may add to what the times of a fan prove: how weak a burst is kept."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Side:
     def of(
         cls, account: NDArray[np.int32], n_accounts: int, n_traffic: int, kept: NDArray[np.bool_]
     ) -> "Side":
-        """Group the kept edges by account; `n_traffic` is the number of all payments of the feed."""
+        """Group the kept edges by account; `n_traffic` counts all payments of the feed."""
         positions = np.flatnonzero(kept)
         count = np.bincount(account[positions], minlength=n_accounts).astype(np.int64)
         total = int(count.sum())
@@ -67,18 +74,11 @@ def _fans(edges: UnusualEdges, side: Side, params: RingParams, *, inward: bool) 
     place = side.edges
     search = math.log(max(1, edges.n_accounts))
     window, surprise, hubs = fan_windows(
-        side.offset,
+        _events(edges, side),
         other[place],
-        edges.at[place],
-        edges.before[place],
-        edges.through[place],
-        side.prior,
-        edges.finest,
-        params.horizon // timedelta(microseconds=1),
-        params.min_fan,
-        params.hub_counterparties,
-        (search + params.min_surprise) * side.dispersion,
         edges.n_accounts,
+        _limits(edges, params, params.min_fan),
+        max(0.0, search + params.min_surprise - _FROM_AMOUNTS),
     )
     found = Found(cut={"hub": hubs})
     taken = np.flatnonzero(window >= 0)
@@ -88,13 +88,16 @@ def _fans(edges: UnusualEdges, side: Side, params: RingParams, *, inward: bool) 
         # Places ascend within a centre as time does, but edges of one instant may not.
         members = np.sort(place[taken[bounds[k] : bounds[k + 1]]])
         spokes = tuple(dict.fromkeys(other[members].tolist()))
+        evidence = float(surprise[k]) - search + _alike(edges, members)
+        if evidence < params.min_surprise:
+            continue
         found.candidates.append(
             Candidate(
                 pattern="fan_in" if inward else "fan_out",
                 edges=members,
                 accounts=(int(centre[members[0]]), *spokes),
                 centre=int(centre[members[0]]),
-                surprise=float(surprise[k]) / side.dispersion - search,
+                surprise=evidence,
                 shape=1.0 - 1.0 / (len(spokes) - 1),
                 coherence=alikeness(edges.amount[members]),
             )
@@ -110,31 +113,18 @@ def gather_scatters(
 
     gather, scatter = receiving.edges, paying.edges
     search = math.log(max(1, edges.n_accounts))
-    bounds, surprise = gather_scatter_windows(
-        receiving.offset,
-        edges.at[gather],
-        edges.before[gather],
-        edges.through[gather],
-        paying.offset,
-        edges.at[scatter],
-        edges.before[scatter],
-        edges.through[scatter],
-        receiving.prior,
-        paying.prior,
-        receiving.dispersion,
-        paying.dispersion,
-        edges.finest,
-        params.horizon // timedelta(microseconds=1),
-        params.min_side,
-        params.hub_counterparties,
+    bounds, surprise, hubs = gather_scatter_windows(
+        _events(edges, receiving), _events(edges, paying), _limits(edges, params, params.min_side)
     )
-    found = Found()
-    for centre in np.flatnonzero(surprise - search >= params.min_surprise).tolist():
+    found = Found(cut={"gather_scatter_hubs": hubs})
+    for centre in np.flatnonzero(surprise > 0).tolist():
         first, split, start, last = bounds[centre].tolist()
         inward, outward = gather[first : split + 1], scatter[start : last + 1]
         payers = dict.fromkeys(edges.source[inward].tolist())
         payees = dict.fromkeys(edges.target[outward].tolist())
-        if min(len(payers), len(payees)) < params.min_side:
+        evidence = float(surprise[centre]) - search
+        evidence += _alike(edges, inward) + _alike(edges, outward)
+        if min(len(payers), len(payees)) < params.min_side or evidence < params.min_surprise:
             continue
         found.candidates.append(
             Candidate(
@@ -142,7 +132,7 @@ def gather_scatters(
                 edges=np.sort(np.concatenate([inward, outward])),
                 accounts=(centre, *dict.fromkeys([*payers, *payees])),
                 centre=centre,
-                surprise=float(surprise[centre]) - search,
+                surprise=evidence,
                 shape=balance(len(payers), len(payees)),
                 coherence=balance(
                     float(edges.amount[inward].sum()), float(edges.amount[outward].sum())
@@ -150,3 +140,33 @@ def gather_scatters(
             )
         )
     return found
+
+
+def _alike(edges: UnusualEdges, members: NDArray[np.int64]) -> float:
+    """Return the evidence in the amounts of payments on one side of an account, in nats."""
+    variance = float(edges.log_amount(members).var(ddof=1))
+    return amount_surprise(members.size - 1, variance, edges.amount_variance)
+
+
+def _events(edges: UnusualEdges, side: Side) -> "Events":
+    from gpu_ops.ring_kernels import Events
+
+    return Events(
+        offset=side.offset,
+        at=edges.at[side.edges],
+        before=edges.before[side.edges],
+        through=edges.through[side.edges],
+        prior=side.prior,
+        dispersion=side.dispersion,
+    )
+
+
+def _limits(edges: UnusualEdges, params: RingParams, fewest: int) -> "Limits":
+    from gpu_ops.ring_kernels import Limits
+
+    return Limits(
+        finest=edges.finest,
+        horizon=params.horizon // timedelta(microseconds=1),
+        fewest=fewest,
+        hub_counterparties=params.hub_counterparties,
+    )

@@ -54,12 +54,15 @@ class RingParams:
     """What counts as unusual, as a shape and as enough evidence.
 
     Attributes:
+        kinds: kinds of transactions that rings are made of. Purchases and cash at a counter end at
+            merchants and agents, whose crowds of strangers are their business.
         horizon: the longest time that a ring may span.
         max_pair_transactions: a pair with more transactions than this is a habit, unless all of
             them lie within `burst`.
         burst: within this time repeated payments of a pair are one deed (structuring), not a habit.
         habit_per_horizon: an account that, well away from a payment's own time, pays more new
             counterparties a horizon than this does so out of habit; its payments prove nothing.
+        habit_ratio: nor is it a habit up to this many times what the feed's median payer does.
         amount_ratio: a payment of an habitual pair is unusual when it is this many times the mean
             of its payer's other payments and of its payee's other receipts.
         hub_counterparties: an account with unusual payments from, or to, more than this many
@@ -77,10 +80,12 @@ class RingParams:
         cluster_gap: payments of an account further apart than this do not join one cluster.
     """
 
+    kinds: tuple[str, ...] = ("transfer",)
     horizon: timedelta = timedelta(days=30)
     max_pair_transactions: int = 2
     burst: timedelta = timedelta(days=3)
     habit_per_horizon: float = 1.0
+    habit_ratio: float = 3.0
     amount_ratio: float = 5.0
     hub_counterparties: int = 100
     min_fan: int = 4

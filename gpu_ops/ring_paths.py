@@ -2,12 +2,13 @@
 
 import math
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gpu_ops.ring_candidate import Candidate, Found, balance
+from gpu_ops.ring_candidate import Candidate, Found, amount_surprise, balance
 from gpu_ops.ring_edges import UnusualEdges
 from gpu_ops.ring_fans import Side
 from gpu_ops.ring_params import RingParams
@@ -119,7 +120,7 @@ def _scatter_gather(
         edges=members,
         accounts=(source, sink, *middles.tolist()),
         centre=-1,
-        surprise=found - math.log(edges.n_accounts),
+        surprise=found - math.log(edges.n_accounts) + _passed_on(edges, scatter, gather),
         shape=most / max(reached, drawn),
         coherence=float(np.mean(ratios)),
     )
@@ -135,7 +136,7 @@ def cycles(edges: UnusualEdges, params: RingParams) -> Found:
 
     One payment of it may be habitual: whoever is drawn into a cycle keeps their habits.
     """
-    from gpu_ops.ring_kernels import cycles_from_each_edge
+    from gpu_ops.cycle_kernel import CycleEdges, CycleLimits, cycles_from_each_edge
 
     kept = _on_cycles(edges)
     if kept.size == 0:
@@ -146,27 +147,35 @@ def cycles(edges: UnusualEdges, params: RingParams) -> Found:
     source, target = ends[: kept.size].astype(np.int32), ends[kept.size :].astype(np.int32)
     paying = Side.of(source, accounts.size, edges.n_traffic, np.ones(kept.size, dtype=np.bool_))
     everywhere = np.bincount(edges.source, minlength=edges.n_accounts)
+    by_chance = (~edges.habitual).sum() / edges.n_accounts
     shortest, longest = params.cycle_accounts
     paths, lengths, surprise, cut = cycles_from_each_edge(
-        source,
-        target,
-        edges.at[kept],
-        edges.before[kept],
-        edges.through[kept],
-        edges.habitual[kept],
-        paying.offset,
-        paying.edges,
-        everywhere[accounts] - 1 + (~edges.habitual).sum() / edges.n_accounts,
-        edges.finest,
-        params.horizon // timedelta(microseconds=1),
-        shortest,
-        longest,
-        params.cycle_steps,
-        params.cycle_steps_total,
+        CycleEdges(
+            source=source,
+            target=target,
+            at=edges.at[kept],
+            before=edges.before[kept],
+            through=edges.through[kept],
+            habitual=edges.habitual[kept],
+            offset=paying.offset,
+            leaving=paying.edges,
+            rate=everywhere[accounts] - 1 + by_chance,
+        ),
+        CycleLimits(
+            finest=edges.finest,
+            horizon=params.horizon // timedelta(microseconds=1),
+            shortest=shortest,
+            longest=longest,
+            steps_each=params.cycle_steps,
+            steps_total=params.cycle_steps_total,
+        ),
     )
     found = Found(cut={"cycle_steps": cut})
-    for k in np.flatnonzero(surprise >= params.min_surprise).tolist():
+    for k in np.flatnonzero(lengths).tolist():
         path = kept[paths[k, : lengths[k]]]
+        evidence = float(surprise[k]) + _passed_on(edges, path[:-1], path[1:])
+        if evidence < params.min_surprise:
+            continue
         at, amount = edges.at[path], edges.amount[path]
         found.candidates.append(
             Candidate(
@@ -174,14 +183,20 @@ def cycles(edges: UnusualEdges, params: RingParams) -> Found:
                 edges=np.sort(path),
                 accounts=tuple(edges.source[path].tolist()),
                 centre=-1,
-                surprise=float(surprise[k]),
+                surprise=evidence,
                 shape=float((at[1:] >= at[:-1]).mean()),
-                coherence=float(
-                    np.mean([balance(a, b) for a, b in zip(amount, amount[1:], strict=False)])
-                ),
+                coherence=float(np.mean([balance(a, b) for a, b in pairwise(amount.tolist())])),
             )
         )
     return found
+
+
+def _passed_on(edges: UnusualEdges, into: NDArray[np.int64], out_of: NDArray[np.int64]) -> float:
+    """Return the evidence in amounts that go out as they came in, in nats."""
+    kept_back = edges.log_amount(out_of) - edges.log_amount(into)
+    return amount_surprise(
+        kept_back.size, float((kept_back**2).mean()), 2.0 * edges.amount_variance
+    )
 
 
 def _on_cycles(edges: UnusualEdges) -> NDArray[np.int64]:

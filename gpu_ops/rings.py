@@ -41,8 +41,8 @@ class RingSearch:
     Attributes:
         rings: a table of `RING_SCHEMA`, strongest first, ties by ring_id.
         cut: limit -> how often it applied. `hub_counterparties`: fan centres left out;
-            `scatter_gather_hubs`, `two_step_paths`: intermediaries left out; `cycle_steps`:
-            payments from which not all cycles were followed; `cluster_accounts`: knots too large
+            `gather_scatter_hubs`: centres left out; `scatter_gather_hubs`, `two_step_paths`:
+            intermediaries left out; `cycle_steps`: payments from which not all cycles were followed; `cluster_accounts`: knots too large
             or too long to be a ring. `unusual`: payments that the search ran over, not a cut.
     """
 
@@ -82,16 +82,16 @@ def search_rings(
     shape .30, coherence .25; where fraud probabilities exist, their mean weighs a quarter of all.
 
     Args:
-        transactions: transaction_id, occurred_at, feed, amount, payer, payee, fraud_probability
-            (nullable). They should reach back two horizons or more: only then is a habit, such as
-            a monthly collection, seen as one.
+        transactions: transaction_id, occurred_at, feed, kind, amount, payer, payee,
+            fraud_probability (nullable). They should reach back two horizons or more: only then is
+            a habit, such as a monthly collection, seen as one.
         accounts: account and community, for `community_share`; null without it.
         since: leave out rings whose last transaction is earlier; what is earlier still tells the
             ordinary from the unusual.
         params: see `RingParams`.
     """
     params = params or RingParams()
-    table = transactions.select(_NEEDED).collect()
+    table = transactions.filter(pl.col("kind").is_in(params.kinds)).select(_NEEDED).collect()
     cut: Counter[str] = Counter()
     rows: list[pl.DataFrame] = []
     feeds = sorted(table["feed"].unique().to_list())
@@ -127,7 +127,9 @@ def _rings_of(edges: UnusualEdges, params: RingParams, cut: Counter[str]) -> lis
     used = edges.habitual.copy()
     for candidate in kept:
         used[candidate.edges] = True
-    knots: Found = clusters(edges, np.flatnonzero(~used), params)
+    knots: Found = clusters(
+        edges, np.flatnonzero(~used), max(receiving.dispersion, paying.dispersion), params
+    )
     for found in (*shaped, knots):
         cut.update(found.cut)
     return kept + knots.candidates

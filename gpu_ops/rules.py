@@ -42,9 +42,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "PAYEE_RECENT_FRAUD",
         "labels",
         "Earlier payments to this payee were confirmed as fraud.",
-        "payee_known_frauds_30d_delay_7d >= 1 and payee_label_risk_30d_delay_7d >= 0.01",
+        "payee_known_frauds_30d_delay_7d >= 1 and payee_label_risk_30d_delay_7d >= 0.03",
         (_of("payee_known_frauds_30d_delay_7d") >= 1)
-        & (_of("payee_label_risk_30d_delay_7d") >= 0.01),
+        & (_of("payee_label_risk_30d_delay_7d") >= 0.03),
     ),
     Rule(
         "PAYEE_IN_RING",
@@ -103,17 +103,19 @@ RULES: Final[tuple[Rule, ...]] = (
         "MANY_PAYERS_IN_A_DAY",
         "counterparties",
         "Many payers paid this payee within a day, unlike before.",
-        "payee_distinct_payers_1d >= 5 and 2 payee_distinct_payers_1d >= payee_distinct_payers_30d",
+        "5 <= payee_distinct_payers_1d < payee_distinct_payers_30d <= 4/3 payee_distinct_payers_1d",
         (_of("payee_distinct_payers_1d") >= 5)
-        & (_of("payee_distinct_payers_1d") * 2 >= _of("payee_distinct_payers_30d")),
+        & (_of("payee_distinct_payers_1d") < _of("payee_distinct_payers_30d"))
+        & (_of("payee_distinct_payers_1d") * 4 >= _of("payee_distinct_payers_30d") * 3),
     ),
     Rule(
         "MANY_PAYEES_IN_A_DAY",
         "counterparties",
         "The payer paid many payees within a day, unlike before.",
-        "payer_distinct_payees_1d >= 5 and 2 payer_distinct_payees_1d >= payer_distinct_payees_30d",
+        "5 <= payer_distinct_payees_1d < payer_distinct_payees_30d <= 4/3 payer_distinct_payees_1d",
         (_of("payer_distinct_payees_1d") >= 5)
-        & (_of("payer_distinct_payees_1d") * 2 >= _of("payer_distinct_payees_30d")),
+        & (_of("payer_distinct_payees_1d") < _of("payer_distinct_payees_30d"))
+        & (_of("payer_distinct_payees_1d") * 4 >= _of("payer_distinct_payees_30d") * 3),
     ),
     Rule(
         "BURST_OF_PAYMENTS",
@@ -126,8 +128,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "NIGHT_LARGE_AMOUNT",
         "time",
         "The payment was made at night and is large for the payer.",
-        "is_night and payer_count_30d >= 3 and amount_to_payer_mean_30d >= 3",
-        (_of("is_night") == 1)
+        "1 <= hour_of_day <= 6 and payer_count_30d >= 3 and amount_to_payer_mean_30d >= 3",
+        # Hour 0 is left out: sources that know only the day put everything there.
+        _of("hour_of_day").is_between(1, 6)
         & (_of("payer_count_30d") >= 3)
         & (_of("amount_to_payer_mean_30d") >= 3),
     ),
@@ -135,9 +138,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "ANOMALY_HIGH",
         "anomaly",
         "The transaction is unlike most others in many ways at once.",
-        "anomaly_score >= 0.6",
-        # Liu, Ting and Zhou 2008: ordinary rows score below 0.5, clear anomalies well above.
-        _of("anomaly_score") >= 0.6,
+        "anomaly_score >= 0.65",
+        # Liu, Ting and Zhou 2008: ordinary rows score about 0.5 or less, anomalies well above.
+        _of("anomaly_score") >= 0.65,
     ),
 )
 """All rules, the strongest first; an alert lists its hits in this order."""

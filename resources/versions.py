@@ -6,7 +6,8 @@ visible and nothing is overwritten. A killed writer leaves only files that no ma
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
@@ -25,8 +26,22 @@ __all__ = [
     "Manifest",
     "MissingPartError",
     "Slot",
+    "Surveyed",
     "Versions",
 ]
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The visible version of a slot as one look at a whole folder found it.
+
+    Attributes:
+        manifest: The version; None where its manifest cannot be read.
+        problem: What is wrong with it, for a person; empty if all is well.
+    """
+
+    manifest: Manifest | None
+    problem: str
 
 
 class Versions:
@@ -77,6 +92,25 @@ class Versions:
         return {
             slot: _parse(slot, number, body)
             for (slot, number), body in zip(newest, bodies, strict=True)
+        }
+
+    def survey(self, prefix: str) -> dict[Slot, Surveyed]:
+        """The visible version of every slot below a folder, damaged ones too.
+
+        One listing tells the sizes of all files, so that many slots cost little more than one.
+        """
+        sizes: dict[str, int] = {}
+        newest: dict[Slot, int] = {}
+        for info in self.lake.list(prefix):
+            sizes[info.key] = info.size
+            found = manifest_of(info.key)
+            if found is not None:
+                newest[found[0]] = max(found[1], newest.get(found[0], 0))
+        keys = [slot.manifest_key(number) for slot, number in newest.items()]
+        bodies = self.lake.get_many(keys)
+        return {
+            slot: _surveyed(slot, number, body, sizes)
+            for (slot, number), body in zip(newest.items(), bodies, strict=True)
         }
 
     def begin(self, slot: Slot, run_id: str) -> Attempt:
@@ -177,8 +211,15 @@ class Versions:
             manifest = self.latest(slot)
         except CorruptManifestError as error:
             return [str(error)]
-        if manifest is None:
-            return []
+        return [] if manifest is None else self.damage(manifest, hashes=hashes)
+
+    def damage(self, manifest: Manifest, *, hashes: bool = False) -> list[str]:
+        """What is wrong with the files of any version, a line each; empty if all is well.
+
+        Args:
+            manifest: The version.
+            hashes: As in `problems`.
+        """
         wrong = self._wrong_files(manifest)
         if hashes and not wrong:
             wrong = self._wrong_hashes(manifest)
@@ -233,15 +274,7 @@ class Versions:
     def _wrong_files(self, manifest: Manifest) -> list[str]:
         """A line for each file that is absent or has another size."""
         folder = Slot(manifest.slot).attempt_folder(manifest.attempt)
-        sizes = {info.key: info.size for info in self.lake.list(folder)}
-        lines = []
-        for entry in manifest.files:
-            key = manifest.key_of(entry.name)
-            if key not in sizes:
-                lines.append(f"{key} is missing")
-            elif sizes[key] != entry.size:
-                lines.append(f"{key} has {sizes[key]} bytes instead of {entry.size}")
-        return lines
+        return _wrong_sizes(manifest, {info.key: info.size for info in self.lake.list(folder)})
 
     def _wrong_hashes(self, manifest: Manifest) -> list[str]:
         lines = []
@@ -251,6 +284,27 @@ class Versions:
                 if sha256_of(path) != entry.sha256:
                     lines.append(f"{key} has another content than published")
         return lines
+
+
+def _surveyed(slot: Slot, number: int, body: bytes, sizes: Mapping[str, int]) -> Surveyed:
+    try:
+        manifest = _parse(slot, number, body)
+    except CorruptManifestError as error:
+        return Surveyed(None, str(error))
+    wrong = _wrong_sizes(manifest, sizes)
+    return Surveyed(manifest, _re_run(manifest, wrong[0]) if wrong else "")
+
+
+def _wrong_sizes(manifest: Manifest, sizes: Mapping[str, int]) -> list[str]:
+    """A line for each file of a version that is absent or has another size."""
+    lines = []
+    for entry in manifest.files:
+        key = manifest.key_of(entry.name)
+        if key not in sizes:
+            lines.append(f"{key} is missing")
+        elif sizes[key] != entry.size:
+            lines.append(f"{key} has {sizes[key]} bytes instead of {entry.size}")
+    return lines
 
 
 def _parse(slot: Slot, number: int, body: bytes) -> Manifest:

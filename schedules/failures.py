@@ -11,6 +11,7 @@ from resources.notifier import Outbox
     name="failure_sensor",
     monitored_jobs=list(JOBS),
     minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="A failed run becomes one message in the outbox.",
 )
 def failure_sensor(context: dg.RunFailureSensorContext, lake: dg.ResourceParam[Lake]) -> None:

@@ -20,6 +20,7 @@ _IN_FLIGHT = (
     name="refresh_sensor",
     job=REFRESH,
     minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Renews account graph, rings and alerts when transactions were scored.",
 )
 def refresh_sensor(

@@ -25,6 +25,7 @@ OVERLAP_UPLOADS: Final = 50
     name="uploads_sensor",
     job=INGEST,
     minimum_interval_seconds=20,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Registers new files in landing/ and starts their way to scored transactions.",
 )
 def uploads_sensor(

@@ -139,7 +139,10 @@ def _parse(line: bytes) -> dict[str, object] | str:
 
 def _first_wins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Of a key given twice, the quick reader keeps the first value as well."""
-    return dict(reversed(pairs))
+    item: dict[str, object] = {}
+    for key, value in pairs:
+        item.setdefault(key, value)
+    return item
 
 
 def _text(value: object) -> str | None:

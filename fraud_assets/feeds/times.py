@@ -13,11 +13,17 @@ from fraud_assets.feeds.spelling import EPOCH_UNITS
 from fraud_assets.feeds.values import is_textual, to_number
 from gpu_ops.canonical import UTC_MICROSECONDS
 
-_CLOCKS: Final = ("%H:%M:%S%.f", "%H:%M:%S", "%H:%M:%S.%6f", "%H:%M:%S.%3f", "%H:%M")
 _ISO: Final = (
-    *(f"%Y-%m-%d{sep}{clock}{zone}" for sep, clock, zone in product("T ", _CLOCKS, ("", "Z"))),
-    *(f"%Y-%m-%d{sep}%H:%M:%S%.f%#z" for sep in "T "),
+    *(
+        f"%Y-%m-%d{separator}{clock}{zone}"
+        for separator, clock, zone in product("T ", ("%H:%M:%S%.f", "%H:%M"), ("", "%#z"))
+    ),
     "%Y-%m-%d",
+)
+# Each is a special case of one above, and Polars reads these fixed widths three times as fast.
+_QUICK_ISO: Final = tuple(
+    f"%Y-%m-%d{separator}%H:%M:%S{fraction}{zone}"
+    for separator, fraction, zone in product("T ", ("", ".%6f", ".%3f"), ("", "Z", "+00:00"))
 )
 _STEP_MICROSECONDS: Final = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
 _FIRST: Final = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -50,12 +56,12 @@ def read_times(raw: pl.Series, formats: Sequence[str], timezone: str) -> pl.Seri
             "cannot read; for numbers set `format` in the feed to epoch_s, epoch_ms or epoch_us"
         )
     text = raw.cast(pl.String)
-    patterns = [
-        pattern
-        for name in formats
-        if name not in EPOCH_UNITS
-        for pattern in (_ISO if name == "iso" else (name,))
-    ]
+    patterns: list[str] = []
+    for name in formats:
+        if name == "iso":
+            patterns += [*_quick_iso(text), *_ISO]
+        elif name not in EPOCH_UNITS:
+            patterns.append(name)
     times = _parse(text, patterns, timezone)
     if units:
         left = times.is_null()
@@ -98,7 +104,7 @@ def _in_utc(times: pl.Series, timezone: str) -> pl.Series:
 def _parse(text: pl.Series, patterns: Sequence[str], timezone: str) -> pl.Series:
     times = pl.Series(text.name, dtype=UTC_MICROSECONDS).extend_constant(None, text.len())
     left = text.is_not_null().arg_true()
-    for pattern in _most_likely_first(text, patterns):
+    for pattern in patterns:
         if left.len() == 0:
             break
         everything = left.len() == text.len()
@@ -111,18 +117,15 @@ def _parse(text: pl.Series, patterns: Sequence[str], timezone: str) -> pl.Series
 
 def _parse_one(text: pl.Series, pattern: str, timezone: str) -> pl.Series:
     parsed = text.str.strip_chars().str.to_datetime(pattern, time_unit="us", strict=False)
-    return _in_utc(parsed, "UTC" if pattern.endswith("Z") else timezone)
+    # A zone written as literal text leaves a naive time behind.
+    return _in_utc(parsed, "UTC" if pattern.endswith(("Z", "+00:00")) else timezone)
 
 
-def _most_likely_first(text: pl.Series, patterns: Sequence[str]) -> list[str]:
-    """Patterns that read the first value go first, quick fixed-width ones before general ones."""
+def _quick_iso(text: pl.Series) -> list[str]:
+    """The fixed-width pattern that reads the first value, if any does."""
     first = text.drop_nulls().head(1)
-    general = [pattern for pattern in patterns if "%.f" in pattern]
-    ordered = [pattern for pattern in patterns if "%.f" not in pattern] + general
-    if len(patterns) == 1 or first.is_empty():
-        return ordered
-
-    def misses(pattern: str) -> bool:
-        return _parse_one(first, pattern, "UTC").null_count() > 0
-
-    return sorted(ordered, key=misses)
+    return [
+        pattern
+        for pattern in _QUICK_ISO
+        if first.len() and _parse_one(first, pattern, "UTC").null_count() == 0
+    ][:1]

@@ -1,6 +1,7 @@
 """The laws of alerting: capacity, permanence, repetition, order, no doubles."""
 
 from datetime import UTC, date, datetime, timedelta
+from math import isnan
 
 import polars as pl
 import pytest
@@ -367,3 +368,34 @@ def test_candidates_are_the_same_in_any_order() -> None:
     assert_series_equal(
         turned.filter(may_alert(turned, capacity=5))["transaction_id"].sort(), chosen
     )
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.booleans(),
+            st.none() | st.sampled_from([0.0, 1.0, 2.0, float("nan")]),
+            st.sampled_from([0.1, 0.5, float("nan")]),
+            st.booleans(),
+        ),
+        max_size=14,
+    ),
+    capacities,
+)
+def test_candidates_are_those_of_a_plain_sort(
+    rows: list[tuple[int, bool, float | None, float, bool]], capacity: int
+) -> None:
+    frame = scored(*((f"t{place}", *row) for place, row in enumerate(rows)))
+    expected = set()
+    for day in (0, 1):
+        merits = []
+        for place, (of_day, seen, loss, score, reason) in enumerate(rows):
+            known = loss is not None and not isnan(loss)
+            if of_day == day and not seen and (known or reason):
+                odd = -1.0 if isnan(score) else score
+                merits.append((not known, -(loss or 0.0) if known else 0.0, -odd, f"t{place}"))
+        expected |= {merit[-1] for merit in sorted(merits)[:capacity]}
+    chosen = frame.filter(may_alert(frame, capacity=capacity))["transaction_id"]
+    assert set(chosen) == expected

@@ -34,7 +34,7 @@ QUIET: dict[str, float] = {
     "payer_distinct_payees_1d": 1,
     "payer_distinct_payees_30d": 8,
     "payer_count_1h": 0,
-    "is_night": 0,
+    "hour_of_day": 14,
     "anomaly_score": 0.45,
 }
 
@@ -67,14 +67,16 @@ def reasons_of(changes: dict[str, float | None]) -> list[str]:
         ({"amount_to_payer_mean_30d": 5.5}, ["AMOUNT_FAR_ABOVE_PAYER_HISTORY"]),
         ({"amount_to_payer_max_30d": 2.5}, ["AMOUNT_ABOVE_PAYER_MAXIMUM"]),
         ({"amount_to_payee_mean_30d": 6.0}, ["AMOUNT_FAR_ABOVE_PAYEE_HISTORY"]),
-        ({"payee_distinct_payers_1d": 8}, ["MANY_PAYERS_IN_A_DAY"]),
-        ({"payee_distinct_payers_1d": 8, "payee_distinct_payers_30d": 17}, []),
-        ({"payer_distinct_payees_1d": 5}, ["MANY_PAYEES_IN_A_DAY"]),
+        ({"payee_distinct_payers_1d": 12}, ["MANY_PAYERS_IN_A_DAY"]),
+        ({"payee_distinct_payers_1d": 11}, []),
+        ({"payee_distinct_payers_1d": 15}, []),
+        ({"payer_distinct_payees_1d": 6}, ["MANY_PAYEES_IN_A_DAY"]),
         ({"payer_count_1h": 7}, ["BURST_OF_PAYMENTS"]),
         ({"payer_count_1h": 7, "payer_count_30d": 22}, []),
-        ({"is_night": 1, "amount_to_payer_mean_30d": 3.5}, ["NIGHT_LARGE_AMOUNT"]),
-        ({"is_night": 1}, []),
-        ({"anomaly_score": 0.61}, ["ANOMALY_HIGH"]),
+        ({"hour_of_day": 3, "amount_to_payer_mean_30d": 3.5}, ["NIGHT_LARGE_AMOUNT"]),
+        ({"hour_of_day": 3}, []),
+        ({"hour_of_day": 0, "amount_to_payer_mean_30d": 3.5}, []),
+        ({"anomaly_score": 0.66}, ["ANOMALY_HIGH"]),
         (
             {"anomaly_score": 0.7, "payee_ring_score": 0.9, "amount_to_payer_mean_30d": 9.0},
             ["PAYEE_IN_RING", "AMOUNT_FAR_ABOVE_PAYER_HISTORY", "ANOMALY_HIGH"],
@@ -92,13 +94,13 @@ def test_an_unknown_value_is_never_a_hit(column: str) -> None:
 
 def test_counts_do_not_wrap_around() -> None:
     row = pl.DataFrame(
-        {"payee_distinct_payers_1d": [2_200_000_000], "payee_distinct_payers_30d": [4_000_000_000]},
+        {"payer_count_1h": [2_200_000_000], "payer_count_30d": [4_000_000_000]},
         schema_overrides={
-            "payee_distinct_payers_1d": pl.UInt32,
-            "payee_distinct_payers_30d": pl.UInt32,
+            "payer_count_1h": pl.UInt32,
+            "payer_count_30d": pl.UInt32,
         },
     )
-    assert row.select(rule_reasons(row.columns)).item().to_list() == ["MANY_PAYERS_IN_A_DAY"]
+    assert row.select(rule_reasons(row.columns)).item().to_list() == ["BURST_OF_PAYMENTS"]
 
 
 def test_rules_whose_columns_a_feed_lacks_are_left_out() -> None:

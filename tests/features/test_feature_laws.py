@@ -118,7 +118,7 @@ def divided(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-@LIMITS
+@settings(deadline=None, max_examples=50)
 @given(history=histories(), order=st.randoms(use_true_random=False))
 def test_equals_the_obvious_implementation_in_any_row_order(
     table: Build, history: list[Row], order: Random

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from gpu_ops.engine import Engine
+from gpu_ops.engine import Engine, EngineName
 from gpu_ops.features import CATALOGUE, Catalogue, WindowFeature, feature_table
 
 Build = Callable[[Sequence[dict[str, object]]], pl.DataFrame]
@@ -198,6 +199,14 @@ def test_delayed_risk_at_both_edges(
     assert last(rows, *labels(DAY, delay=WEEK)) == (frauds, risk)
 
 
+@pytest.mark.parametrize(("known", "frauds"), [(3 * DAY, 1), (8 * DAY - 2 * TICK, 1), (8 * DAY, 0)])
+def test_label_may_come_while_the_row_waits_or_is_in_the_window(
+    table: Build, known: timedelta, frauds: int
+) -> None:
+    rows = table([{"is_fraud": True, "known": known}, {"after": 8 * DAY - TICK}])
+    assert last(rows, *labels(DAY, delay=WEEK)) == (frauds, float(frauds))
+
+
 def test_label_known_exactly_when_the_window_ends_never_counts(table: Build) -> None:
     rows = table([{"is_fraud": True, "known": WEEK + DAY}, {"after": WEEK + DAY}])
     assert last(rows, *labels(DAY, delay=WEEK)) == (0, 0.0)
@@ -256,6 +265,22 @@ def test_huge_amounts_leave_no_residue(table: Build) -> None:
         )  # fmt: skip
         assert found["payer_amount_sum_1h"][row] == pytest.approx(cents / 100, rel=1e-6)
     assert found["payer_amount_sum_1h"].min() == 0.0
+
+
+@pytest.mark.parametrize("engine", ["cpu", "cpu-streaming"])
+def test_history_is_needed_to_its_earliest_microsecond(
+    table: Build, tmp_path: Path, engine: EngineName
+) -> None:
+    feature = WindowFeature("payer", "count", DAY, delay=WEEK)
+    rows = table([{}, {"after": TICK}, {"after": 8 * DAY}])
+    found = feature_table(
+        rows.lazy(),
+        is_target=pl.col("transaction_id") == "t002",
+        engine=Engine(engine),
+        catalogue=Catalogue((feature,)),
+        scratch=tmp_path,
+    )
+    assert found.collect()[feature.name].to_list() == [2]
 
 
 def test_only_targets_are_returned_in_order_of_time_and_id(table: Build) -> None:

@@ -124,5 +124,5 @@ def test_two_feeds_of_one_name_and_other_mistakes_are_all_reported(
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match="no such folder.*FRAUD_FEEDS_DIR"):
+    with pytest.raises(FeedError, match=r"no such folder.*FRAUD_FEEDS_DIR"):
         load_feeds(tmp_path / "none")

@@ -71,11 +71,11 @@ def test_well_formed_rows_of_any_content(
 def test_any_dirt_between_the_rows(path: Path, shop: Feed, parts: list[bytes]) -> None:
     path.write_bytes(b"id,at,type,amount,from,to,fraud\n" + b"".join(parts))
     feed = shop.model_copy(update={"bad_row_limit": 1.0})
-    try:
-        result = read_upload(path, feed, source_file="x.csv", now=NOW)
-    except RefusedError as error:
-        assert "no data rows" in error.reason
+    if not b"".join(parts).strip():
+        with pytest.raises(RefusedError, match="no data rows"):
+            read_upload(path, feed, source_file="x.csv", now=NOW)
         return
+    result = read_upload(path, feed, source_file="x.csv", now=NOW)
     taken = [*result.accepted["source_row"], *result.quarantined["row"]]
     assert len(set(taken)) == len(taken)
     assert set(taken) <= set(range(1, result.received + 1))

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -6,6 +7,7 @@ from fraud_assets.feeds import Feed, ReadResult
 
 Read = Callable[..., ReadResult]
 CsvWith = Callable[..., bytes]
+NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,10 @@ def test_too_few_fields_and_unparsable_json(read: Read, csv_with: CsvWith) -> No
         (3, "2 fields where the header has 7"),
         (4, "1 fields where the header has 7"),
     ]
-    line = b'{"id": %d, "at": "2026-01-01", "type": "P", "amount": %s, "from": "a", "to": "b", "fraud": 0}\n'
+    line = (
+        b'{"id": %d, "at": "2026-01-01", "type": "P", "amount": %s, '
+        b'"from": "a", "to": "b", "fraud": 0}\n'
+    )
     jsonl = (
         line % (1, b"5.5")
         + b'{"id": \n'
@@ -111,20 +116,27 @@ def test_a_stray_quote_does_not_swallow_the_rows_after_it(read: Read, csv_with: 
     assert result.accepted.height == 2998
 
 
-def test_what_a_feed_may_allow(read: Read, shop: Feed, csv_with: CsvWith) -> None:
-    for update, cells in [
-        ({"allow_zero_amount": True}, {"amount": "0"}),
-        ({"max_amount": 1e13}, {"amount": "1e12"}),
-        ({"optional": ("is_fraud",)}, {"fraud": ""}),
-        ({"decimal_comma": True}, {"amount": '"12,5"'}),
-        ({"null_values": ("n/a",), "optional": ("is_fraud",)}, {"fraud": "n/a"}),
-    ]:
-        feed = shop.model_copy(update=update)
-        if "decimal_comma" in update:
-            content = csv_with(**cells).replace(b"10.5", b"10")
-        else:
-            content = csv_with(**cells)
-        assert read(content, feed=feed).quarantined.rows() == []
+@pytest.mark.parametrize(
+    ("setting", "value", "cells"),
+    [
+        ("allow_zero_amount", True, {"amount": "0"}),
+        ("max_amount", 1e13, {"amount": "1e12"}),
+        ("optional", ("is_fraud",), {"fraud": ""}),
+        ("null_values", ("n/a",), {"at": "n/a"}),
+        ("latest", NEXT_YEAR, {"at": "2026-12-31"}),
+    ],
+)
+def test_what_a_feed_may_decide(
+    read: Read, shop: Feed, csv_with: CsvWith, setting: str, value: object, cells: dict[str, str]
+) -> None:
+    by_default = read(csv_with(**cells))
+    assert by_default.quarantined.height == 1
+    decided = read(csv_with(**cells), feed=shop.model_copy(update={setting: value}))
+    if setting == "null_values":
+        assert by_default.quarantined["reason"].to_list() == ["not a time of the format iso"]
+        assert decided.quarantined["reason"].to_list() == ["the time is missing"]
+    else:
+        assert decided.quarantined.height == 0
 
 
 def test_a_decimal_comma_feed_does_not_guess_about_points(

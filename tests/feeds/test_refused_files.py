@@ -79,7 +79,7 @@ def test_another_encoding_is_located(read: Read, csv_with: CsvWith) -> None:
     place = latin.index(b"\xe9")
     assert f"not utf-8: byte offset {place}, line 3" in error.value.reason
     assert "set `encoding` of the feed, perhaps to latin-1" in error.value.reason
-    with pytest.raises(RefusedError, match="zero bytes in the text, so set `encoding`.*utf-16-le"):
+    with pytest.raises(RefusedError, match=r"zero bytes in the text, so set `encoding`.*utf-16-le"):
         read(csv_with().decode().encode("utf-16-le"))
 
 
@@ -124,7 +124,7 @@ def test_a_column_type_that_can_hold_no_such_value(read: Read, csv_with: CsvWith
     ):
         read(parquet(table.with_columns(amount=pl.lit([1.0]))), "x.parquet")
     with pytest.raises(
-        RefusedError, match="column 'at' holds Int64.*set `format` in the feed to epoch_s"
+        RefusedError, match=r"column 'at' holds Int64.*set `format` in the feed to epoch_s"
     ):
         read(parquet(table.with_columns(at=pl.lit(5, pl.Int64))), "x.parquet")
 

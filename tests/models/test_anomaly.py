@@ -30,7 +30,7 @@ def some_features(rows: int, seed: int = 0) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def forest() -> Forest:
-    return fit_forest(some_features(2_000), COLUMNS, seed=7)
+    return fit_forest(some_features(2_000), COLUMNS, seed=7, n_trees=25)
 
 
 @pytest.fixture(scope="module")
