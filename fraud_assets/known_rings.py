@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from fraud_assets import layers
-from resources.versions import Manifest, Versions
+from resources.versions import CorruptManifestError, Manifest, Versions
 
 AS_OF: Final = "as_of"
 """In a graph version's figures: the latest event that it knows."""
@@ -104,8 +104,15 @@ def _snapshots(versions: Versions, first_day: date) -> list[Manifest]:
     slot = layers.snapshot_slot("fraud_rings")
     found: list[Manifest] = []
     midnight = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-    for number in reversed(versions.all_numbers(slot)[-LOOKED_AT:]):
-        found.append(versions.get(slot, number))
+    numbers = versions.all_numbers(slot)[-LOOKED_AT:]
+    for number in reversed(numbers):
+        try:
+            found.append(versions.get(slot, number))
+        except CorruptManifestError:
+            if number == numbers[-1]:
+                raise
+            # A refresh repaired it: a later version knows the same days.
+            continue
         if _as_of(found[-1]) < midnight:
             break
     return found

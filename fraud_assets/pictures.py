@@ -21,6 +21,7 @@ RINGS_DRAWN: Final = 4
 
 _ACCOUNTS_DRAWN: Final = 21
 _DOTS_PER_INCH: Final = 80
+_COLOURS: Final = 64
 _INK: Final = "#1f2937"
 _ACCENT: Final = "#2563eb"
 _MONEY: Final = "#b45309"
@@ -240,6 +241,10 @@ def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
 
 
 def _png(figure: "Figure") -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    from PIL import Image
+
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png")
+    # Metadata are stored with every run: a palette takes a third of the bytes of full colour.
+    Image.open(drawn).convert("RGB").quantize(_COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue()

@@ -24,10 +24,11 @@ from fraud_assets.publication import (
 )
 from fraud_assets.schemas import MEANING, RAW
 from fraud_assets.uploads import Upload, Uploads
+from resources.attempts import sha256_of
 from resources.lake import Lake
 from resources.leases import Owner, lease
 from resources.settings import Settings
-from resources.versions import Attempt, Versions
+from resources.versions import Attempt, Manifest, Versions
 
 NAME: Final = "raw_transactions"
 CONSERVATION: Final = "received_is_accounted_for"
@@ -103,6 +104,12 @@ class Intake:
 
 def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake:
     with lake.local_copy(upload.data_key) as path:
+        if sha256_of(path) != upload.sha256:
+            raise dg.Failure(
+                description=f"{upload.data_key} is not what was received (another SHA-256); "
+                f"restore it, or remove it and land {upload.name} again",
+                allow_retries=False,
+            )
         try:
             read = read_upload(path, feed, source_file=upload.name, now=datetime.now(UTC))
         except RefusedError as error:
@@ -110,13 +117,31 @@ def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake
             raise dg.Failure(
                 description=f"{upload.name} was refused: {error}", allow_retries=False
             ) from error
-    return Intake(feed, read, _without_known(Versions(lake), read.accepted, upload))
+    others = _others(Versions(lake), uploads, upload)
+    return Intake(feed, read, _without_known(Versions(lake), read.accepted, others))
 
 
-def _without_known(versions: Versions, accepted: pl.DataFrame, upload: Upload) -> pl.DataFrame:
-    """The rows whose transaction no other visible upload of the feed holds."""
+def _others(versions: Versions, uploads: Uploads, upload: Upload) -> dict[str, Manifest]:
+    """The visible raw versions of the feed's other uploads.
+
+    Damaged ones that landed later are left out: they are mended after this one, and then leave
+    out what this one holds. So several damaged versions can be mended, in landing order.
+    """
     own = layers.upload_slot(NAME, upload.feed, upload.key)
-    others = layers.visible(versions, NAME, upload.feed, skip={own})
+    later = {
+        layers.upload_slot(NAME, one.feed, one.key)
+        for one in uploads.all(upload.feed)
+        if one.order > upload.order
+    }
+    found = versions.survey(f"{layers.UPLOAD_LAYERS[NAME]}/feed={upload.feed}")
+    damaged = {slot for slot, one in found.items() if one.problem}
+    return layers.visible(versions, NAME, upload.feed, skip={own, *(damaged & later)})
+
+
+def _without_known(
+    versions: Versions, accepted: pl.DataFrame, others: dict[str, Manifest]
+) -> pl.DataFrame:
+    """The rows whose transaction none of the other uploads holds."""
     if not others:
         return accepted
     ids = accepted.lazy().select("transaction_id")

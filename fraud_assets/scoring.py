@@ -66,7 +66,9 @@ def scorer_of(versions: Versions, feed: str, run_id: str, settings: Settings) ->
     if champion is not None:
         return Scorer(champion.name, champion, champion.forest, in_sample(champion.split))
     with lease(versions.lake, f"forest-{feed}", wait_seconds=_LEASE_WAIT_SECONDS):
-        forest = registry.forest(feed)
+        # A damaged one is fitted anew: no other copy of it exists.
+        is_damaged = bool(versions.problems(registry.forest_slot(feed)))
+        forest = None if is_damaged else registry.forest(feed)
         if forest is None:
             forest = _fit_first_forest(versions, feed, run_id, settings)
     fitted = versions.latest(registry.forest_slot(feed))

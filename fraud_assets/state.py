@@ -1,5 +1,6 @@
 """What became of every upload, as the lake tells it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -7,8 +8,10 @@ from fraud_assets import layers
 from fraud_assets.feeds import Feed
 from fraud_assets.prepped import input_versions, raw_inputs
 from fraud_assets.uploads import Upload, Uploads
-from resources.versions import CorruptManifestError, Manifest, Slot, Versions
+from resources.registry import ModelRegistry
+from resources.versions import Manifest, Slot, Surveyed, Versions
 
+Survey = Mapping[str, Mapping[Slot, Surveyed]]
 State = Literal["accepted", "refused", "failed", "waiting"]
 
 CHAIN: Final = ("raw_transactions", "prepped_transactions", "augmented_transactions")
@@ -47,17 +50,21 @@ class UploadState:
 def upload_states(
     versions: Versions, uploads: Uploads, feeds: dict[str, Feed]
 ) -> list[UploadState]:
-    """The state of every registered upload, in landing order."""
+    """The state of every registered upload, in landing order.
+
+    Three listings and one small read a version, side by side: a lake of years answers in seconds.
+    """
     refusals = uploads.refusals()
+    found = {asset: versions.survey(folder) for asset, folder in layers.UPLOAD_LAYERS.items()}
+    raw = {name: _readable_raw(found["raw_transactions"], name) for name in feeds}
     states = []
-    raw = {name: _readable_raw(versions, name) for name in feeds}
     for upload in uploads.all():
         refusal = refusals.get(upload.key)
         feed = feeds.get(upload.feed)
         if refusal is not None and (feed is None or refusal.feed_digest == feed.digest):
             states.append(_refused(upload, refusal.reason))
         else:
-            states.append(_state(versions, upload, raw.get(upload.feed, {})))
+            states.append(_state(found, upload, raw.get(upload.feed, {})))
     return states
 
 
@@ -65,18 +72,17 @@ def _refused(upload: Upload, reason: str) -> UploadState:
     return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
 
 
-def _state(versions: Versions, upload: Upload, raw_of_feed: dict[str, Manifest]) -> UploadState:
+def _state(found: Survey, upload: Upload, raw_of_feed: dict[str, Manifest]) -> UploadState:
     manifests: dict[str, Manifest] = {}
     damaged: dict[str, str] = {}
     for asset in CHAIN:
-        slot = layers.upload_slot(asset, upload.feed, upload.key)
-        problems = versions.problems(slot)
-        if problems:
-            damaged[asset] = problems[0]
+        one = found[asset].get(layers.upload_slot(asset, upload.feed, upload.key))
+        if one is None:
             continue
-        manifest = versions.latest(slot)
-        if manifest is not None:
-            manifests[asset] = manifest
+        if one.problem:
+            damaged[asset] = one.problem
+        elif one.manifest is not None:
+            manifests[asset] = one.manifest
     is_whole = len(manifests) == len(CHAIN) and _is_linked(manifests)
     raw = manifests.get("raw_transactions")
     scored = manifests.get("augmented_transactions")
@@ -109,12 +115,16 @@ def _is_stale(
     return manifests["prepped_transactions"].inputs != now
 
 
-def _readable_raw(versions: Versions, feed: str) -> dict[str, Manifest]:
-    """A feed's visible raw versions; none where one cannot be read, which is reported itself."""
-    try:
-        return layers.visible(versions, "raw_transactions", feed)
-    except CorruptManifestError:
+def _readable_raw(raw: Mapping[Slot, Surveyed], feed: str) -> dict[str, Manifest]:
+    """A feed's visible raw versions; none where one is damaged, since nobody knows its rows."""
+    mine = {
+        slot.upload_key: one
+        for slot, one in raw.items()
+        if slot.upload_key is not None and slot.prefix.startswith(f"raw/feed={feed}/")
+    }
+    if any(one.problem for one in mine.values()):
         return {}
+    return {key: one.manifest for key, one in mine.items() if one.manifest is not None}
 
 
 def _count(raw: Manifest | None, name: str) -> int:
@@ -123,10 +133,30 @@ def _count(raw: Manifest | None, name: str) -> int:
 
 
 def broken_snapshots(versions: Versions) -> dict[str, str]:
-    """Unpartitioned assets whose visible version is damaged, and how; a refresh repairs them."""
+    """Unpartitioned assets whose visible version is damaged, and how."""
     found = {}
     for asset, folder in layers.SNAPSHOTS.items():
         problems = versions.problems(Slot.snapshot(folder))
         if problems:
             found[asset] = problems[0]
     return found
+
+
+def broken_models(versions: Versions, feeds: Iterable[str]) -> dict[str, str]:
+    """Feeds whose champion, log of verdicts or first forest is damaged, and how."""
+    registry = ModelRegistry(versions)
+    found = {}
+    for feed in feeds:
+        problem = registry.damage(feed)
+        if problem is not None:
+            found[feed] = problem
+    return found
+
+
+def damage_lines(versions: Versions, uploads: Uploads, feeds: Iterable[str]) -> list[str]:
+    """A line for all that is damaged and belongs to no single upload's layers."""
+    return [
+        *uploads.damage(),
+        *broken_snapshots(versions).values(),
+        *broken_models(versions, feeds).values(),
+    ]

@@ -112,6 +112,15 @@ class Uploads:
         """A registered upload; UploadError if there is none of that key."""
         return self._records.get(key)
 
+    def damage(self) -> list[str]:
+        """A line for each upload whose received bytes are missing or of another size."""
+        listing = ReceivedListing.of(self._lake)
+        return [
+            f"{one.data_key} is missing or not of its {one.size} bytes; land {one.file} again"
+            for one in self._records.of_keys(listing.registered)
+            if not listing.is_intact(one)
+        ]
+
     def data_key(self, upload: Upload) -> str:
         """The key in the lake of an upload's bytes."""
         return upload.data_key

@@ -42,8 +42,9 @@ class RingSearch:
         rings: a table of `RING_SCHEMA`, strongest first, ties by ring_id.
         cut: limit -> how often it applied. `hub_counterparties`: fan centres left out;
             `gather_scatter_hubs`: centres left out; `scatter_gather_hubs`, `two_step_paths`:
-            intermediaries left out; `cycle_steps`: payments from which not all cycles were followed; `cluster_accounts`: knots too large
-            or too long to be a ring. `unusual`: payments that the search ran over, not a cut.
+            intermediaries left out; `cycle_steps`: payments from which not all cycles were
+            followed; `cluster_accounts`: knots too large or too long to be a ring. `unusual`:
+            payments that the search ran over, not a cut.
     """
 
     rings: pl.DataFrame

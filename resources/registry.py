@@ -4,6 +4,7 @@
 `forests/<feed>` the isolation forest that scores before a feed has a model.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -72,6 +73,21 @@ class RegistryEntry(BaseModel):
 _LOG: Final = TypeAdapter(tuple[RegistryEntry, ...])
 
 
+def _suspended(log: Iterable[RegistryEntry]) -> Iterator[RegistryEntry]:
+    """A pending verdict on every model whose latest verdict approves it."""
+    latest = {entry.version: entry for entry in log}
+    for entry in latest.values():
+        if entry.status is Status.APPROVED:
+            yield RegistryEntry(
+                version=entry.version,
+                content_id=entry.content_id,
+                status=Status.PENDING,
+                reasons=("a later log of verdicts was damaged; judge the model again",),
+                by="repair",
+                at=datetime.now(UTC),
+            )
+
+
 class ModelRegistry:
     """Models and verdicts of all feeds in a lake."""
 
@@ -125,6 +141,22 @@ class ModelRegistry:
         manifest = self._versions.latest(self._log_slot(feed))
         return () if manifest is None else self._read_log(manifest)
 
+    def damage(self, feed: str) -> str | None:
+        """What keeps a feed from being scored: a damaged log, champion or first forest.
+
+        None if all is well. Training repairs a log and a champion, scoring a forest.
+        """
+        logged = self._versions.problems(self._log_slot(feed))
+        if logged:
+            return logged[0]
+        try:
+            champion = self.champion(feed)
+        except (LakeError, ModelFileError) as error:
+            return str(error)
+        if champion is not None:
+            return next(iter(self._versions.damage(champion.manifest)), None)
+        return next(iter(self._versions.problems(self.forest_slot(feed))), None)
+
     def register(
         self,
         feed: str,
@@ -154,12 +186,12 @@ class ModelRegistry:
             by=by,
             at=datetime.now(UTC),
         )
-        base = self._versions.latest(self._log_slot(feed))
-        log = () if base is None else self._read_log(base)
+        numbers = self._versions.all_numbers(self._log_slot(feed))
+        log = self._readable_log(feed, numbers)
         last = next((old for old in reversed(log) if old.version == version), None)
         if last is not None and last == entry.model_copy(update={"at": last.at}):
             return last
-        self._append(feed, log, entry, 0 if base is None else base.number, run_id)
+        self._append(feed, log, entry, max(numbers, default=0), run_id)
         return entry
 
     def forest(self, feed: str) -> "Forest | None":
@@ -205,6 +237,20 @@ class ModelRegistry:
             seen = dict.fromkeys((*log, *(one for log_ in hidden for one in self._read_log(log_))))
             log = tuple(one for one in seen if one != entry)
             base = number
+
+    def _readable_log(self, feed: str, numbers: Sequence[int]) -> tuple[RegistryEntry, ...]:
+        """The log; where its newest version is damaged, the one before, approvals suspended.
+
+        The verdict that is lost may have withdrawn a model. So whatever was approved before is
+        pending now, until somebody judges it again.
+        """
+        for number in reversed(numbers):
+            try:
+                log = self._read_log(self._versions.get(self._log_slot(feed), number))
+            except (LakeError, ModelFileError):
+                continue
+            return log if number == numbers[-1] else (*log, *_suspended(log))
+        return ()
 
     def _read_log(self, manifest: Manifest) -> tuple[RegistryEntry, ...]:
         try:

@@ -157,7 +157,7 @@ def read_exactly(text: bytes, layout: Layout, *, final: bool) -> Records:
                 found.received += 1
         except csv.Error as error:
             is_open = "unexpected end of data" in str(error)
-            if is_open and lines.at_end and not final and lines.used < _MAX_LINES_A_RECORD:
+            if is_open and lines.at_end and not final:
                 break
             spans_lines = is_open or lines.used > 1
             reason = "a quote opens and does not close" if spans_lines else explain(error)

@@ -212,7 +212,8 @@ def canonical(*rows: Mapping[str, object]) -> pl.DataFrame:
 def traffic(name: str, rows: int, days: float, seed: int, after_days: float = 0.0) -> pl.DataFrame:
     """Labelled payments of strangers, one in twelve of them fraud and most of that far larger.
 
-    A label is known a day later. Payers rarely repeat, so few of them are known compromised.
+    One in ten is a transfer to another payer. A label is known a day later. Payers rarely repeat,
+    so few of them are known compromised.
     """
     random = np.random.default_rng(seed)
     fraud = random.random(rows) < 1 / 12
@@ -221,17 +222,22 @@ def traffic(name: str, rows: int, days: float, seed: int, after_days: float = 0.
     seconds = np.sort(random.integers(0, int(days * 86_400), rows)) + int(after_days * 86_400)
     payers = random.integers(0, 3_000, rows)
     payees = random.integers(0, 200, rows)
+    friends = random.integers(0, 3_000, rows)
+    kinds = np.where(random.random(rows) < 0.1, "transfer", "payment")
     at = pl.Series(seconds, dtype=pl.Int64) * 1_000_000 + int(START.timestamp()) * 1_000_000
     occurred = at.cast(pl.Datetime("us", "UTC"))
     return pl.DataFrame(
         {
             "transaction_id": [f"{name}-{number:05d}" for number in range(rows)],
             "occurred_at": occurred,
-            "kind": pl.repeat("payment", rows, eager=True),
+            "kind": kinds,
             "amount": amount,
             "currency": pl.repeat("EUR", rows, eager=True),
             "payer_id": [f"payer-{number:05d}" for number in payers],
-            "payee_id": [f"payee-{number:05d}" for number in payees],
+            "payee_id": [
+                f"payer-{friend:05d}" if kind == "transfer" else f"payee-{payee:05d}"
+                for kind, friend, payee in zip(kinds, friends, payees, strict=True)
+            ],
             "payer_balance_before": pl.repeat(None, rows, dtype=pl.Float64, eager=True),
             "payee_balance_before": pl.repeat(None, rows, dtype=pl.Float64, eager=True),
             "is_fraud": fraud,

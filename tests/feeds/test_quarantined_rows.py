@@ -105,6 +105,24 @@ def test_too_few_fields_and_unparsable_json(read: Read, csv_with: CsvWith) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('"\\ud800"', "not a JSON object"),
+        ('{"a":' * 5000 + "1" + "}" * 5000, "not a JSON object"),
+        ("[" * 100_000 + "]" * 100_000, "not a JSON object"),
+    ],
+)
+def test_json_that_breaks_readers_breaks_its_line_alone(
+    read: Read, value: str, expected: str
+) -> None:
+    rest = '"at": "2026-01-01", "type": "P", "amount": 1, "from": "a", "to": "b", "fraud": 0'
+    content = f'{{"id": {value}, {rest}}}\n{{"id": 2, "id": 3, {rest}}}\n'
+    result = read(content.encode(), "x.jsonl")
+    assert result.quarantined.select("row", "reason").rows() == [(1, expected)]
+    assert result.accepted["transaction_id"].to_list() == ["2"], "of two values, the first"
+
+
 def test_a_stray_quote_does_not_swallow_the_rows_after_it(read: Read, csv_with: CsvWith) -> None:
     rest = b"".join(
         b'%d,2026-01-01T00:00:00Z,P,10.5,"acc-1","acc-2",0\n' % number for number in range(3, 3000)

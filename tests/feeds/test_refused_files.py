@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from fraud_assets.feeds import Feed, ReadResult, RefusedError
+from fraud_assets.feeds.stream import Utf8Stream
 
 Read = Callable[..., ReadResult]
 CsvWith = Callable[..., bytes]
@@ -81,6 +82,12 @@ def test_another_encoding_is_located(read: Read, csv_with: CsvWith) -> None:
     assert "set `encoding` of the feed, perhaps to latin-1" in error.value.reason
     with pytest.raises(RefusedError, match=r"zero bytes in the text, so set `encoding`.*utf-16-le"):
         read(csv_with().decode().encode("utf-16-le"))
+
+
+def test_the_place_of_a_wrong_byte_is_that_in_the_whole_file() -> None:
+    stream = Utf8Stream(io.BytesIO(b"\xef\xbb\xbf" + b"a\n\xc3\xa9\n" * 10 + b"\xff"), "utf-8")
+    with pytest.raises(RefusedError, match="byte offset 53, line 21 "):
+        b"".join(iter(lambda: stream.read(3), b""))
 
 
 def test_a_damaged_gzip_file(read: Read, csv_with: CsvWith) -> None:

@@ -1,0 +1,80 @@
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from payments import Payment, ordinary, table
+
+from gpu_ops.ring_params import RingParams
+from gpu_ops.rings import ring_candidates, search_rings
+
+RINGS: list[Payment] = [
+    *((60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)),
+    (80, "p3", "p20", 1000.0),
+    (80, "p20", "p41", 980.0),
+    (80, "p41", "p11", 960.0),
+    (80, "p11", "p3", 940.0),
+]
+MIXED = table([*ordinary(), *RINGS])
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_rows_changes_nothing(seed: int) -> None:
+    rings = ring_candidates(MIXED.lazy())
+    assert rings.height == 2
+    assert ring_candidates(MIXED.sample(fraction=1.0, shuffle=True, seed=seed).lazy()).equals(rings)
+
+
+def test_ties_in_all_but_the_id_are_broken_by_the_id() -> None:
+    twice = pl.concat([MIXED, table(RINGS, prefix="u")])
+    rings = ring_candidates(twice.lazy())
+    assert rings.height == 2
+    assert ring_candidates(twice.reverse().lazy()).equals(rings)
+
+
+def test_later_unrelated_payments_leave_ids_and_evidence_alone() -> None:
+    later = table(
+        [(120 + day, payer, payee, amount) for day, payer, payee, amount in ordinary(30)],
+        prefix="v",
+    )
+    columns = ["ring_id", "pattern", "transaction_ids", "accounts"]
+    before = ring_candidates(MIXED.lazy()).sort("ring_id").select(columns)
+    after = ring_candidates(pl.concat([MIXED, later]).lazy()).sort("ring_id").select(columns)
+    assert after.equals(before)
+
+
+def test_a_ring_that_grows_keeps_its_id() -> None:
+    more = table([(61, "p44", "p50", 905.0), (61.2, "p47", "p50", 906.0)], prefix="w")
+    before = ring_candidates(MIXED.lazy()).filter(pl.col("pattern") == "fan_in")
+    after = ring_candidates(pl.concat([MIXED, more]).lazy()).filter(pl.col("pattern") == "fan_in")
+    assert after["n_transactions"].to_list() == [9]
+    assert after["ring_id"].to_list() == before["ring_id"].to_list()
+
+
+def test_no_two_rings_share_half_of_the_smaller_ones_payments() -> None:
+    rng = np.random.default_rng(5)
+    crowd: list[Payment] = [
+        (float(day), f"q{a}", f"q{b}", float(amount))
+        for day, a, b, amount in zip(
+            rng.uniform(50, 56, 150),
+            rng.integers(0, 25, 150),
+            rng.integers(0, 25, 150),
+            rng.uniform(10, 90, 150),
+            strict=True,
+        )
+    ]
+    rings = ring_candidates(
+        table([*ordinary(), *crowd]).lazy(), params=RingParams(min_surprise=0.0)
+    )
+    sets = [set(ids) for ids in rings["transaction_ids"].to_list()]
+    assert len(sets) > 3
+    assert rings["ring_id"].n_unique() == len(sets)
+    for k, one in enumerate(sets):
+        for other in sets[:k]:
+            assert 2 * len(one & other) < min(len(one), len(other))
+
+
+def test_a_spent_step_budget_is_counted() -> None:
+    found = search_rings(MIXED.lazy(), params=RingParams(cycle_steps_total=1))
+    assert found.cut["cycle_steps"] > 0
+    assert search_rings(MIXED.lazy()).cut["cycle_steps"] == 0
