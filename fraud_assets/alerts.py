@@ -19,6 +19,13 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.refresh import DIGEST, scan_window, scored_with, snapshot
+from fraud_assets.restoring import (
+    LEASE,
+    LEASE_WAIT_SECONDS,
+    PUBLISHED,
+    PUBLISHED_IN,
+    restore_published_alerts,
+)
 from fraud_assets.schemas import ALERTS, MEANING
 from gpu_ops.evidence import Evidence, ring_evidence, transaction_evidence
 from gpu_ops.ranking import (
@@ -35,13 +42,8 @@ from resources.notifier import Outbox
 from resources.settings import Settings
 from resources.versions import Attempt, Manifest, Versions
 
-PUBLISHED: Final = "published"
-"""Among an alert version's inputs: the publication that its ranking goes on from."""
-
-PUBLISHED_IN: Final = "published_in"
 WITHIN_CAPACITY: Final = "within_capacity"
 NONE_WITHDRAWN: Final = "none_withdrawn"
-_LEASE_WAIT_SECONDS: Final = 600.0
 _KEPT: Final = ("explanation", PUBLISHED_IN)
 
 
@@ -67,7 +69,7 @@ def transaction_alerts(
     with StepMeter() as meter:
         versions = Versions(lake)
         graph = snapshot(versions, "account_graph")
-        before = versions.latest(layers.snapshot_slot("published_alerts"))
+        before = _publication_before(versions, context.run.run_id)
         candidates = (
             scan_window(versions, scored_with(versions, graph), settings.alert_window_days)
             .filter("may_alert")
@@ -116,7 +118,7 @@ def ring_alerts(
     with StepMeter() as meter:
         versions = Versions(lake)
         rings = snapshot(versions, "fraud_rings")
-        before = versions.latest(layers.snapshot_slot("published_alerts"))
+        before = _publication_before(versions, context.run.run_id)
         alerts = rank_ring_alerts(
             versions.scan(rings).collect(),
             _published(versions, before, ALERT_SCHEMA | RING_EVIDENCE),
@@ -163,7 +165,7 @@ def published_alerts(
     """All alerts that were ever published; new ones go to the outbox, each exactly once."""
     with (
         StepMeter() as meter,
-        lease(lake, "published-alerts", wait_seconds=_LEASE_WAIT_SECONDS),
+        lease(lake, LEASE, wait_seconds=LEASE_WAIT_SECONDS),
     ):
         versions = Versions(lake)
         slot = layers.snapshot_slot("published_alerts")
@@ -208,6 +210,12 @@ def fill_outbox(versions: Versions) -> list[int]:
         rows = versions.scan(manifest).filter(pl.col(PUBLISHED_IN) == manifest.run_id)
         outbox.publish_alerts(number, rows.collect())
     return written
+
+
+def _publication_before(versions: Versions, run_id: str) -> Manifest | None:
+    """The visible publication, restored first where it is damaged."""
+    restored = restore_published_alerts(versions, run_id)
+    return restored or versions.latest(layers.snapshot_slot("published_alerts"))
 
 
 def _rows(versions: Versions, before: Manifest | None) -> pl.DataFrame | None:

@@ -14,7 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from fraud_assets.feeds.identity import mask
+from fraud_assets.metadata import masked
 
 SAMPLE_ROWS: Final = 10
 """How many failing values a check shows, at most."""
@@ -98,7 +98,12 @@ class Contract:
 
     def _from_failure_cases(self, cases: pl.DataFrame) -> Iterator[Violation]:
         for (column, rule), rows in cases.group_by(["column", "check"], maintain_order=True):
-            name = str(column if column is not None else rows["failure_case"][0])
+            if column is None:
+                # About the table's columns, not about values: each case is the name of one.
+                for name in rows["failure_case"].to_list():
+                    yield Violation(str(name), str(rule), 1, ())
+                continue
+            name = str(column)
             values = rows["failure_case"].head(SAMPLE_ROWS).to_list()
             yield Violation(
                 name, str(rule), rows.height, tuple(self._shown(name, v) for v in values)
@@ -121,7 +126,7 @@ class Contract:
             yield Violation("+".join(self.sorted_by), "sorted", 1, ())
 
     def _shown(self, column: str, value: object) -> str:
-        return str(value) if column in self.shows else mask(str(value))
+        return str(value) if column in self.shows else masked(value)
 
 
 def _check_result(

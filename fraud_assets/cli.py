@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fraud_assets.pipeline import Pipeline
+    from resources.lake import Lake
+    from resources.settings import Settings
     from simulator.writing import Format
 
 _Arguments = ParamSpec("_Arguments")
@@ -41,16 +43,22 @@ def _told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, N
     def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         from fraud_assets.feeds import FeedError
         from fraud_assets.uploads import UploadError
-        from resources.lake import LakeError
+        from gpu_ops.model_files import ModelFileError
+        from resources.errors import OUT_OF_SPACE, LakeError, errno_of
         from resources.settings import SettingsError
 
         try:
             command(*args, **kwargs)
-        except (FeedError, UploadError, LakeError, SettingsError) as error:
+        except (FeedError, UploadError, LakeError, ModelFileError, SettingsError) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{place}") from error
+        except Exception as error:
+            # Polars hides a full disk in an error of its own.
+            if errno_of(error) in OUT_OF_SPACE:
+                raise click.ClickException(str(error).splitlines()[0]) from error
+            raise
 
     return told
 
@@ -84,8 +92,7 @@ def simulate(
         simulation = make(rows=rows, days=days, rings=rings, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for path in write(simulation, out, format=form, files=files):
-        click.echo(str(path))
+    _print(str(path) for path in write(simulation, out, format=form, files=files))
 
 
 @main.command()
@@ -102,11 +109,11 @@ def land(files: tuple[Path, ...], feed: str) -> None:
     feeds = load_feeds(settings.feeds_dir)
     if feed not in feeds:
         raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
-    uploads = Uploads(settings.open_lake(), feeds)
+    uploads = Uploads(_lake(settings), feeds)
     refused = False
     for file in files:
         try:
-            click.echo(uploads.land(file, feed))
+            _print([uploads.land(file, feed)])
         except UploadError as error:
             refused = True
             click.echo(f"Error: {error}", err=True)
@@ -122,7 +129,7 @@ def land(files: tuple[Path, ...], feed: str) -> None:
 @_told_plainly
 def run(*, backfill: bool, as_json: bool) -> None:
     """Process all that is landed; train where no model is approved and the labels allow."""
-    with _pipeline(quiet=as_json) as pipeline:
+    with _pipeline() as pipeline:
         pipeline.run(backfill=backfill)
         _conclude(pipeline, as_json=as_json)
 
@@ -132,7 +139,7 @@ def run(*, backfill: bool, as_json: bool) -> None:
 @_told_plainly
 def train(*, as_json: bool) -> None:
     """Train every feed whose labels allow; the gate decides what is served."""
-    with _pipeline(quiet=as_json) as pipeline:
+    with _pipeline() as pipeline:
         pipeline.train()
         _conclude(pipeline, as_json=as_json)
 
@@ -150,7 +157,7 @@ def status(*, as_json: bool) -> None:
     from resources.versions import Versions
 
     settings = Settings.load()
-    lake = settings.open_lake()
+    lake = _lake(settings)
     feeds = load_feeds(settings.feeds_dir)
     versions, uploads = Versions(lake), Uploads(lake, feeds)
     states = state.upload_states(versions, uploads, feeds)
@@ -158,10 +165,10 @@ def status(*, as_json: bool) -> None:
     problems = [
         *(f"landing/{path}: landed, not registered yet" for path in landed.postponed),
         *landed.problems,
-        *state.broken_snapshots(versions).values(),
+        *state.damage_lines(versions, uploads, sorted(feeds)),
     ]
     if as_json:
-        click.echo(report.as_json(states, Report(problems=problems), versions, sorted(feeds)))
+        _print([report.as_json(states, Report(problems=problems), versions, sorted(feeds))])
         return
     lines = list(report.status_lines(states, versions, problems, sorted(feeds)))
     _print(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
@@ -186,7 +193,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
     if upload is not None and asset not in layers.UPLOAD_LAYERS:
         raise click.UsageError(f"{asset} has no uploads; leave --upload out")
     settings = Settings.load()
-    lake = settings.open_lake()
+    lake = _lake(settings)
     chosen = None
     if upload is not None:
         found = Uploads(lake, load_feeds(settings.feeds_dir)).get(upload)
@@ -198,7 +205,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
     partial = out.with_name(f".{out.name}.partial")
     frame.sink_parquet(partial)
     partial.replace(out)
-    click.echo(str(out))
+    _print([str(out)])
 
 
 @main.command()
@@ -209,14 +216,17 @@ def clean(older_than_days: float) -> None:
     from resources.settings import Settings
     from resources.versions import Versions
 
-    lake = Settings.load().open_lake()
+    lake = _lake(Settings.load())
     removed = Versions(lake).clean(timedelta(days=older_than_days), keep_all=KEPT_WHOLE)
-    click.echo(f"removed {len(removed)} attempts")
+    _print([f"removed {len(removed)} attempts"])
 
 
 @contextmanager
-def _pipeline(*, quiet: bool) -> "Iterator[Pipeline]":
-    """The jobs on the kept instance, after reporting runs whose process died."""
+def _pipeline() -> "Iterator[Pipeline]":
+    """The jobs on the kept instance, after reporting runs whose process died.
+
+    Progress goes to standard error as it happens; standard output is for the result alone.
+    """
     from fraud_assets.definitions import build
     from fraud_assets.local_runs import fail_dead_runs, open_instance
     from fraud_assets.pipeline import Pipeline
@@ -225,13 +235,32 @@ def _pipeline(*, quiet: bool) -> "Iterator[Pipeline]":
     settings = Settings.load()
 
     def say(line: str) -> None:
-        if not quiet:
+        # Nobody may be reading along any more; the work goes on.
+        with suppress(BrokenPipeError):
             click.echo(line, err=True)
 
     with open_instance() as instance:
         for run_id in fail_dead_runs(instance):
             say(f"run {run_id[:8]} had been killed; reported as failed, its work starts anew")
-        yield Pipeline(build(settings), instance, settings.open_lake(), settings, say)
+        yield Pipeline(build(settings), instance, _lake(settings), settings, say)
+
+
+def _lake(settings: "Settings") -> "Lake":
+    """The lake of the settings; nothing is made, but a path that can be none is refused.
+
+    Raises:
+        LakeUnavailableError: A part of the path is a file.
+    """
+    from resources.lake import LakeUnavailableError
+
+    lake = settings.open_lake()
+    if lake.folder is not None:
+        nearest = next(one for one in (lake.folder, *lake.folder.parents) if one.exists())
+        if not nearest.is_dir():
+            raise LakeUnavailableError(
+                f"the lake {lake.url} can be no folder: {nearest} is a file; choose another folder"
+            )
+    return lake
 
 
 def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
@@ -241,7 +270,7 @@ def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
     feeds = sorted(pipeline.feeds)
     states = pipeline.states()
     if as_json:
-        click.echo(report.as_json(states, pipeline.report, pipeline.versions, feeds))
+        _print([report.as_json(states, pipeline.report, pipeline.versions, feeds)])
     else:
         _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds))
     if not pipeline.report.went_through:
@@ -249,8 +278,14 @@ def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
 
 
 def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
+    """Write lines to standard output, as far as anybody reads them."""
+    try:
+        for line in lines:
+            click.echo(line)
+    except BrokenPipeError:
+        # The reader has all that it wanted, as `head` does. What is still buffered goes nowhere,
+        # else Python complains about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

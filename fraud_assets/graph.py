@@ -218,7 +218,7 @@ def _drawing(rings: pl.DataFrame, rows: pl.LazyFrame) -> dg.MetadataValue:
         rings.head(pictures.RINGS_DRAWN)
         .lazy()
         .select(transaction_id=pl.col("transaction_ids"))
-        .explode("transaction_id"),
+        .explode("transaction_id", empty_as_null=False),
         on="transaction_id",
         how="semi",
     ).collect()

@@ -122,7 +122,7 @@ def _members(versions: Versions, snapshot: Manifest) -> pl.DataFrame:
     return (
         versions.scan(snapshot)
         .select("accounts", "score")
-        .explode("accounts")
+        .explode("accounts", empty_as_null=False)
         .group_by(account=pl.col("accounts"))
         .agg(pl.col("score").max().cast(pl.Float32))
         .select(pl.lit(snapshot.number, dtype=pl.Int64).alias("ring_snapshot"), "account", "score")

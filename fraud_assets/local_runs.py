@@ -1,9 +1,12 @@
 """Runs of the project's jobs in this process, on an instance that is kept."""
 
 import os
+import re
 import shutil
 import socket
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources as package_files
 from pathlib import Path
@@ -12,6 +15,8 @@ from typing import Final
 import dagster as dg
 import psutil
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+
+from fraud_assets.partitions import UPLOADS
 
 HOST_TAG: Final = "fraud/host"
 PID_TAG: Final = "fraud/pid"
@@ -26,6 +31,12 @@ _UNFINISHED: Final = (
     DagsterRunStatus.CANCELING,
 )
 _REASON_LENGTH: Final = 600
+# Errors of this project are written for people; those of libraries need their class to be found.
+_OWN_ERROR: Final = re.compile(r"^(?:fraud_assets|resources|gpu_ops|schedules)\.[\w.]+: ")
+_LOCK: Final = ".fraud-assets.lock"
+_LOCK_WAIT_SECONDS: Final = 120.0
+# Two readings of one process's start may differ by the correction of the clock in between.
+_START_TOLERANCE_SECONDS: Final = 2.0
 # The console shows what a person must know; every event is in the instance all the same.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -62,14 +73,31 @@ def instance_home() -> Path:
 
 
 def open_instance() -> dg.DagsterInstance:
-    """The kept instance; its folder and `dagster.yaml` are made where they are absent."""
+    """The kept instance; its folder, `dagster.yaml` and databases are made where they are absent.
+
+    One process at a time: two that make the databases at once get in each other's way.
+    """
     home = instance_home()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
-    if not config.exists():
-        shutil.copyfile(_default_config(), config)
-    os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    with _alone(home / _LOCK):
+        if not config.exists():
+            partial = home / f".dagster.yaml.{os.getpid()}"
+            shutil.copyfile(_default_config(), partial)
+            partial.replace(config)
+        os.environ["DAGSTER_HOME"] = str(home)
+        instance = dg.DagsterInstance.get()
+        instance.get_runs_count()
+        instance.get_dynamic_partitions(UPLOADS.name or "")
+    return instance
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds a lock on this machine that ends with the process: an open write to SQLite."""
+    with closing(sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def _default_config() -> Path:
@@ -103,18 +131,26 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         The ids of the runs that were reported.
     """
     filters = RunsFilter(statuses=list(_UNFINISHED), tags={HOST_TAG: socket.gethostname()})
-    dead = [run for run in instance.get_runs(filters) if not _process_lives(run)]
+    dead = [run for run in instance.get_runs(filters) if _process_is_gone(run)]
     for run in dead:
         instance.report_run_failed(run, message="The process of this run ended before it did.")
     _free_slots(instance, dead)
     return [run.run_id for run in dead]
 
 
-def _process_lives(run: DagsterRun) -> bool:
+def _process_is_gone(run: DagsterRun) -> bool:
+    """Whether the process that a run names has ended; a run that names none is not ours."""
     try:
-        process = psutil.Process(int(run.tags[PID_TAG]))
-        return f"{process.create_time():.2f}" == run.tags[STARTED_TAG]
-    except (psutil.Error, KeyError, ValueError):
+        pid, started = int(run.tags[PID_TAG]), float(run.tags[STARTED_TAG])
+    except (KeyError, ValueError):
+        return False
+    try:
+        process = psutil.Process(pid)
+        has_ended = process.status() == psutil.STATUS_ZOMBIE
+        return has_ended or abs(process.create_time() - started) > _START_TOLERANCE_SECONDS
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
         return False
 
 
@@ -133,11 +169,13 @@ def execute(
     tags: Mapping[str, str],
     partition_key: str | None = None,
     config: Mapping[str, object] | None = None,
+    only: Sequence[str] | None = None,
 ) -> RunOutcome:
-    """Run a job to its end in this process and say how it went."""
+    """Run a job, or `only` some of its assets, to its end in this process; say how it went."""
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
         partition_key=partition_key,
+        asset_selection=None if only is None else [dg.AssetKey(name) for name in only],
         tags=dict(tags),
         run_config={**_QUIET, **(config or {})},
         raise_on_error=False,
@@ -170,9 +208,15 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
                 return described.description[:_REASON_LENGTH]
             error = failure.error
             cause = error.cause if error is not None and error.cause is not None else error
-            text = cause.message.strip() if cause is not None else "no reason given"
-            return f"{event.step_key}: {text}"[:_REASON_LENGTH]
+            text = "no reason given" if cause is None else plain(cause.message)
+            return f"{event.step_key}: {text}"
     for event in result.all_events:
         if event.event_type is DagsterEventType.PIPELINE_FAILURE:
-            return str(event.message)[:_REASON_LENGTH]
+            return plain(str(event.message))
     return ""
+
+
+def plain(message: str) -> str:
+    """The first line of an error; the class is left out where the text is written for a person."""
+    first = (message.strip().splitlines() or ["no reason given"])[0]
+    return _OWN_ERROR.sub("", first)[:_REASON_LENGTH]

@@ -19,12 +19,19 @@ IDENTIFIERS: Final = frozenset(
         "payee",
         "account",
         "accounts",
+        "centre",
         "transaction_ids",
+        "related_transaction_ids",
         "subject_id",
         "source_file",
     }
 )
 """Columns that name a person, an account or a transaction; previews show them masked."""
+
+
+def masked(value: object) -> str:
+    """An identifier as previews and check samples show it; of a node `feed:entity:id`, its id."""
+    return mask(str(value).split(":", 2)[-1])
 
 
 def preview(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> dg.MetadataValue:
@@ -47,7 +54,7 @@ def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if name in IDENTIFIERS:
-        return mask(str(value))
+        return masked(value)
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -162,7 +162,9 @@ def model_evaluation(
         compared: dict[str, Comparison] = {}
         for rows in _feed_rows(versions, training):
             model = _trained(registry, rows.feed, training)
-            champion = registry.champion(rows.feed)
+            # A damaged champion cannot be measured, and must not keep its successor out.
+            is_damaged = registry.damage(rows.feed) is not None
+            champion = None if is_damaged else registry.champion(rows.feed)
             compared[rows.feed] = compare(rows, model, champion, settings)
         table = _figures(compared)
         attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run.run_id)

@@ -1,26 +1,42 @@
 """What `fraud-assets run` and `train` do: the project's jobs, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
 
 import dagster as dg
 
-from fraud_assets import refresh, state
+from fraud_assets import layers, refresh, state
 from fraud_assets.alerts import fill_outbox
 from fraud_assets.feeds import Feed, load_feeds
 from fraud_assets.jobs import FEED_TAG, INGEST, REFRESH, SCORE, TRAIN
 from fraud_assets.local_runs import AssetFigures, RunOutcome, execute, process_tags
 from fraud_assets.partitions import UPLOADS
-from fraud_assets.scoring import NO_MODEL
+from fraud_assets.scoring import NO_MODEL, scorer_of
 from fraud_assets.state import UploadState
 from fraud_assets.training import Trainable, assess
-from fraud_assets.uploads import Uploads
-from resources.lake import Lake
-from resources.registry import ModelRegistry
+from fraud_assets.uploads import Upload, UploadError, Uploads
+from gpu_ops.model_files import ModelFileError
+from resources.lake import Lake, LakeError
+from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
 from resources.versions import Versions
 
 Progress = Callable[[str], None]
+
+REFRESHED: Final = (
+    "account_graph",
+    "account_features",
+    "fraud_rings",
+    "transaction_alerts",
+    "ring_alerts",
+    "published_alerts",
+)
+"""Snapshots that a refresh makes; those of the training are made by `train`."""
+
+_REFRESH_TRIES: Final = 5
 
 
 @dataclass
@@ -79,22 +95,49 @@ class Pipeline:
     def run(self, *, backfill: bool = False) -> None:
         """All that is landed and not processed: ingest, train where needed, score, refresh.
 
+        What a phase cannot do is reported, and the next one does what it can.
+
         Args:
             backfill: Also make features anew that miss rows which landed later.
         """
-        self._discover()
-        self._ingest([one for one in self.states() if one.is_due or (backfill and one.is_stale)])
-        self._train_where_needed()
-        self._score_unscored()
-        self._refresh()
+        with self._reported("registering what landed"):
+            self._discover()
+        with self._reported("repairing damaged versions"):
+            self._repair()
+        with self._reported("processing uploads"):
+            self._ingest(backfill=backfill)
+        with self._reported("training"):
+            self._train_where_needed()
+        with self._reported("scoring"):
+            self._score_unscored()
+        with self._reported("refreshing alerts"):
+            self._refresh()
+        self._report_damage()
 
     def train(self) -> None:
         """Train every feed whose labels allow; say why not for the others."""
-        ready = self._ready(sorted(self.feeds), explain=True)
-        if not ready:
-            self.report.problems.append("no feed can be trained; see the reasons above")
-            return
-        self._train(ready)
+        with self._reported("training"):
+            ready, reasons = self._ready(sorted(self.feeds))
+            for reason in reasons:
+                self._say(reason)
+            if ready:
+                self._train(ready)
+            else:
+                self.report.problems += reasons or [
+                    "nothing is processed yet; land files and run first"
+                ]
+
+    @contextmanager
+    def _reported(self, doing: str) -> Iterator[None]:
+        """Turn what the lake refuses into a problem of the report."""
+        try:
+            yield
+        except (LakeError, UploadError, ModelFileError) as error:
+            self._trouble(f"{doing} failed: {error}")
+
+    def _trouble(self, line: str) -> None:
+        self.report.problems.append(line)
+        self._say(f"    {line}")
 
     def _discover(self) -> None:
         while True:
@@ -110,32 +153,93 @@ class Pipeline:
                 self.report.problems += found.problems
                 return
 
-    def _ingest(self, due: Sequence[UploadState]) -> None:
-        if due:
-            keys = [one.upload.key for one in due]
-            self._instance.add_dynamic_partitions(str(UPLOADS.name), keys)
+    def _repair(self) -> None:
+        """Make damaged versions anew that others read: raw rows, models, graph and alerts.
+
+        Features and scores of single uploads are left to the ingestion.
+        """
+        for one in self.states():
+            if "raw_transactions" in one.damaged and self._is_known(one.upload):
+                self._say(f"repairing the raw rows of {one.upload.name}: {one.reason}")
+                outcome = self._execute(
+                    INGEST.name,
+                    one.upload.key,
+                    {FEED_TAG: one.upload.feed},
+                    only=["raw_transactions"],
+                )
+                if not outcome.success:
+                    self._say(f"    failed: {outcome.reason}")
+        models = state.broken_models(self.versions, sorted(self.feeds))
+        for problem in models.values():
+            self._say(f"repairing: {problem}")
+        ready, _ = self._ready(sorted(models))
+        if ready:
+            self._train(ready)
+        for feed in state.broken_forests(self.versions, sorted(models)):
+            scorer_of(self.versions, feed, f"repair-{uuid4().hex}", self._settings)
+        scored = self.versions.survey(layers.UPLOAD_LAYERS["augmented_transactions"]).values()
+        if scored and not any(one.problem for one in scored) and self._broken_alerts():
+            self._refresh()
+
+    def _broken_alerts(self) -> dict[str, str]:
+        """Damaged snapshots that a refresh makes anew."""
+        broken = state.broken_snapshots(self.versions)
+        return {asset: problem for asset, problem in broken.items() if asset in REFRESHED}
+
+    def _report_damage(self) -> None:
+        """Damage that is left after all; what a failed upload told is not told twice."""
+        with self._reported("looking for damage"):
+            for problem in (
+                *state.broken_snapshots(self.versions).values(),
+                *state.broken_models(self.versions, sorted(self.feeds)).values(),
+            ):
+                self._trouble(problem)
+
+    def _is_known(self, upload: Upload) -> bool:
+        return upload.feed in self.feeds
+
+    def _ingest(self, *, backfill: bool) -> None:
+        due = [one for one in self.states() if one.is_due or (backfill and one.is_stale)]
         for number, one in enumerate(due, start=1):
             upload = one.upload
             self._say(f"[{number}/{len(due)}] {upload.name}: reading, features, scores")
-            outcome = self._execute(INGEST.name, upload.key, {FEED_TAG: upload.feed})
-            if outcome.success:
+            if not self._is_known(upload):
+                reason = f"there is no feed {upload.feed!r} any more; put its definition back"
+                self.report.failed[upload.key] = reason
+                self._say(f"    failed: {reason}")
                 continue
-            refusal = self.uploads.refusal(upload.key)
+            if one.is_due and state.is_processed(self.versions, upload):
+                self._say("    done by another run meanwhile")
+                continue
+            outcome = self._execute(INGEST.name, upload.key, {FEED_TAG: upload.feed})
+            refusal = None if outcome.success else self.uploads.refusal(upload.key)
             if refusal is not None:
                 self.report.refused[upload.key] = refusal.reason
                 self._say(f"    refused: {refusal.reason}")
-            else:
+            elif not outcome.success:
                 self.report.failed[upload.key] = outcome.reason
                 self._say(f"    failed: {outcome.reason}")
 
     def _train_where_needed(self) -> None:
-        without = [name for name in sorted(self.feeds) if self._registry.champion(name) is None]
-        ready = self._ready(without, explain=False)
+        champions = self._champions()
+        ready, reasons = self._ready([name for name, one in champions.items() if one is None])
+        for reason in reasons:
+            self._say(reason)
         if ready:
             self._train(ready)
 
-    def _ready(self, names: Sequence[str], *, explain: bool) -> list[str]:
-        ready = []
+    def _champions(self) -> dict[str, ModelVersion | None]:
+        """The champion of every feed; feeds whose champion is damaged are left out."""
+        damaged = state.broken_models(self.versions, self.feeds)
+        return {
+            name: self._registry.champion(name)
+            for name in sorted(self.feeds)
+            if name not in damaged
+        }
+
+    def _ready(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Those of some feeds that can be trained, and why the others with rows cannot."""
+        ready, reasons = [], []
         with_rows = {one.upload.feed for one in self.states() if one.state == "accepted"}
         for name in names:
             if name not in with_rows:
@@ -144,10 +248,8 @@ class Pipeline:
             if isinstance(found, Trainable):
                 ready.append(name)
             else:
-                self._say(f"no model for {name}: {found.reason}")
-        if explain and not with_rows:
-            self._say("nothing is processed yet; land files and run first")
-        return ready
+                reasons.append(f"no model for {name}: {found.reason}")
+        return ready, reasons
 
     def _train(self, feeds: Sequence[str]) -> None:
         self._say(f"training: {', '.join(feeds)}")
@@ -155,12 +257,11 @@ class Pipeline:
             TRAIN.name, None, {}, {"ops": {"training_set": {"config": {"feeds": list(feeds)}}}}
         )
         if not outcome.success:
-            self.report.problems.append(f"training failed: {outcome.reason}")
-            self._say(f"    failed: {outcome.reason}")
+            self._trouble(f"training failed: {outcome.reason}")
 
     def _score_unscored(self) -> None:
         """Score again what was scored before its feed had a model."""
-        champions = {name: self._registry.champion(name) for name in self.feeds}
+        champions = self._champions()
         due = [
             one
             for one in self.states()
@@ -176,15 +277,27 @@ class Pipeline:
                 self._say(f"    failed: {outcome.reason}")
 
     def _refresh(self) -> None:
-        broken = state.broken_snapshots(self.versions)
-        if not broken and not refresh.is_due(self.versions):
-            fill_outbox(self.versions)
-            return
-        self._say("account graph, rings, alerts")
-        outcome = self._execute(REFRESH.name, None, {})
-        if not outcome.success:
-            self.report.problems.append(f"refreshing alerts failed: {outcome.reason}")
-            self._say(f"    failed: {outcome.reason}")
+        """Renew graph, rings and alerts if they are behind; again where another run got ahead.
+
+        Two runs that rank after one publication cannot both publish. The second fails without a
+        trace in the lake and starts over, unless the first left it nothing to do.
+        """
+        for _ in range(_REFRESH_TRIES):
+            if not self._broken_alerts() and not refresh.is_due(self.versions):
+                fill_outbox(self.versions)
+                return
+            self._say("account graph, rings, alerts")
+            before = self._publications()
+            outcome = self._execute(REFRESH.name, None, {})
+            if outcome.success:
+                return
+            if self._publications() == before:
+                break
+            self._say("    another run published alerts meanwhile")
+        self._trouble(f"refreshing alerts failed: {outcome.reason}")
+
+    def _publications(self) -> list[int]:
+        return self.versions.all_numbers(layers.snapshot_slot("published_alerts"))
 
     def _execute(
         self,
@@ -192,7 +305,10 @@ class Pipeline:
         partition_key: str | None,
         tags: dict[str, str],
         config: dict[str, object] | None = None,
+        only: Sequence[str] | None = None,
     ) -> RunOutcome:
+        if partition_key is not None:
+            self._instance.add_dynamic_partitions(str(UPLOADS.name), [partition_key])
         outcome = execute(
             self._definitions,
             self._instance,
@@ -200,6 +316,7 @@ class Pipeline:
             tags={**process_tags(job), **tags},
             partition_key=partition_key,
             config=config or {},
+            only=only,
         )
         self.report.add(outcome)
         return outcome

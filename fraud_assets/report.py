@@ -1,6 +1,8 @@
 """What the command line prints: one JSON object, or tables a person reads."""
 
 import json
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -11,10 +13,14 @@ from fraud_assets.local_runs import AssetFigures
 from fraud_assets.pipeline import Report
 from fraud_assets.state import UploadState
 from gpu_ops.metrics import Figure
-from resources.registry import ModelRegistry
+from gpu_ops.model_files import ModelFileError
+from resources.errors import LakeError
+from resources.registry import Card, ModelRegistry, RegistryEntry
 from resources.versions import CorruptManifestError, Versions
 
-TOP_ALERTS: Final = 10
+TOP_ALERTS: Final = 8
+NEWEST_UPLOADS: Final = 20
+_LINES_A_TEXT: Final = 3
 _HEADLINES: Final = (
     "average_precision",
     "roc_auc",
@@ -68,26 +74,36 @@ def model_summary(versions: Versions, feeds: Sequence[str]) -> Json:
     The three keys at the top are those of the feed whose model was trained on most rows: most
     lakes have one feed. A lake without a model has null for all.
     """
-    registry = ModelRegistry(versions)
     described = {}
     trained_on = {}
-    for feed in feeds:
-        verdicts = registry.list(feed)
-        if verdicts:
-            card = registry.get(feed, verdicts[-1].version).card
-            described[feed] = {
-                "version": f"{feed}-{verdicts[-1].version}",
-                "status": str(verdicts[-1].status),
-                "metrics": {name: figure.value for name, figure in card.metrics.items()},
-                "ceilings": {name: figure.ceiling for name, figure in card.metrics.items()},
-                "reasons": list(verdicts[-1].reasons),
-            }
-            trained_on[feed] = card.windows["train"].rows
+    for feed, newest, card in _newest_models(versions, feeds):
+        described[feed] = {
+            "version": f"{feed}-{newest.version}",
+            "status": str(newest.status),
+            "metrics": {name: figure.value for name, figure in card.metrics.items()},
+            "ceilings": {name: figure.ceiling for name, figure in card.metrics.items()},
+            "reasons": list(newest.reasons),
+        }
+        trained_on[feed] = card.windows["train"].rows
     if not described:
         return {"version": None, "status": None, "metrics": {}, "feeds": {}}
     main = described[max(trained_on, key=lambda feed: trained_on[feed])]
     top = {key: main[key] for key in ("version", "status", "metrics")}
     return {**top, "feeds": described}
+
+
+def _newest_models(
+    versions: Versions, feeds: Sequence[str]
+) -> Iterator[tuple[str, RegistryEntry, Card]]:
+    """Feed, latest verdict and card; a damaged model is named among the problems instead."""
+    registry = ModelRegistry(versions)
+    for feed in feeds:
+        try:
+            verdicts = registry.list(feed)
+            if verdicts:
+                yield feed, verdicts[-1], registry.get(feed, verdicts[-1].version).card
+        except (LakeError, ModelFileError):
+            continue
 
 
 def alert_counts(versions: Versions) -> dict[str, int]:
@@ -110,38 +126,65 @@ def summary_lines(
     states: Sequence[UploadState], report: Report, versions: Versions, feeds: Sequence[str]
 ) -> Iterator[str]:
     """The end of a run, for a person: uploads, assets, models, and the first alerts."""
-    shown = [[one.upload.feed, one.upload.file, *_outcome(one, report)] for one in states]
-    header = ["feed", "file", "state", "received", "accepted", "duplicate", "quarantined"]
-    yield from table("Uploads", header, shown)
+    yield from upload_lines(states, report)
     took = [
-        [name, f"{one.rows:,}", f"{one.seconds:.1f}", f"{one.peak_mib:.0f}"]
+        [name, f"{one.rows:,}", f"{one.seconds:.1f}", f"{one.peak_mib:,.0f}"]
         for name, one in report.assets.items()
     ]
-    yield from table("Assets made", ["asset", "rows", "seconds", "peak MiB"], took)
+    yield from table("Assets made", ["asset", "rows", "seconds", "peak MiB"], took, numbers=3)
     yield from model_lines(versions, feeds)
     yield from alert_lines(versions)
-    for problem in report.problems:
-        yield f"! {problem}"
-
-
-def _outcome(one: UploadState, report: Report) -> list[str]:
-    state = "failed" if one.upload.key in report.failed else one.state
-    return [f"{state} (stale)" if one.is_stale else state] + [
-        f"{value:,}" for value in one.counts.values()
+    problems = [
+        *(
+            f"{one.upload.file}: {_why(one, report)}"
+            for one in states
+            if _state(one, report) != "accepted"
+        ),
+        *report.problems,
     ]
+    if problems:
+        yield ""
+    for problem in problems:
+        yield from _paragraph("! ", problem, "  ")
+
+
+def upload_lines(states: Sequence[UploadState], report: Report) -> Iterator[str]:
+    """The uploads that need a look and the newest others, and how many more there are."""
+    usual = [one for one in states if _state(one, report) == "accepted" and not one.is_stale]
+    hidden = {one.upload.key for one in usual[:-NEWEST_UPLOADS]}
+    shown = [
+        [
+            one.upload.feed,
+            one.upload.file,
+            f"{_state(one, report)} (stale)" if one.is_stale else _state(one, report),
+            *(f"{value:,}" for value in one.counts.values()),
+        ]
+        for one in states
+        if one.upload.key not in hidden
+    ]
+    header = ["feed", "file", "state", "received", "accepted", "duplicate", "quarantined"]
+    more = f" ({len(hidden):,} older ones, all accepted, are not listed)" if hidden else ""
+    yield from table(f"Uploads{more}", header, shown, numbers=4)
+
+
+def _state(one: UploadState, report: Report) -> str:
+    return "failed" if one.upload.key in report.failed else one.state
+
+
+def _why(one: UploadState, report: Report) -> str:
+    return report.failed.get(one.upload.key) or one.reason or "not processed yet; run"
 
 
 def model_lines(versions: Versions, feeds: Sequence[str]) -> Iterator[str]:
     """The newest model of every feed with its first figures, each beside its ceiling."""
-    registry = ModelRegistry(versions)
-    rows = []
-    for feed in feeds:
-        verdicts = registry.list(feed)
-        if verdicts:
-            newest = verdicts[-1]
-            figures = registry.get(feed, newest.version).card.metrics
-            shown = [_beside_ceiling(figures[name]) for name in _HEADLINES]
-            rows.append([f"{feed}-{newest.version}", str(newest.status), *shown])
+    rows = [
+        [
+            f"{feed}-{newest.version}",
+            str(newest.status),
+            *(_beside_ceiling(card.metrics[name]) for name in _HEADLINES),
+        ]
+        for feed, newest, card in _newest_models(versions, feeds)
+    ]
     header = ["model", "gate", *(name.replace("_", " ") for name in _HEADLINES)]
     yield from table("Models, each figure with the best possible one", header, rows)
 
@@ -151,51 +194,79 @@ def _beside_ceiling(figure: Figure) -> str:
 
 
 def alert_lines(versions: Versions) -> Iterator[str]:
-    """The alerts to look at first, newest day first, accounts masked."""
-    manifest = versions.latest(layers.snapshot_slot("published_alerts"))
-    if manifest is None:
+    """The alerts to look at first, of the latest day, as wide as the terminal; accounts masked."""
+    try:
+        manifest = versions.latest(layers.snapshot_slot("published_alerts"))
+        alerts = None if manifest is None else versions.scan(manifest).collect()
+    except LakeError:
         return
-    alerts = versions.scan(manifest).collect()
-    first = alerts.sort(["event_day", "alert_type", "rank"], descending=[True, False, False]).head(
-        TOP_ALERTS
+    if alerts is None or alerts.is_empty():
+        return
+    latest = alerts["event_day"].max()
+    of_day = alerts.filter(pl.col("event_day") == latest)
+    first = of_day.sort(["alert_type", "rank"], descending=[True, False]).head(TOP_ALERTS)
+    yield ""
+    yield (
+        f"Alerts: {alerts.height:,} published; {first.height} of the {of_day.height:,} "
+        f"of the latest day, {latest!s}"
     )
-    rows = [
-        [str(day), kind, str(rank), _number(loss), text]
-        for day, kind, rank, loss, text in first.select(
-            "event_day", "alert_type", "rank", "expected_loss", "explanation"
-        ).iter_rows()
-    ]
-    title = f"Alerts ({alerts.height:,} published; the first of the latest day)"
-    yield from table(title, ["day", "about", "rank", "expected loss", "what happened"], rows)
+    for kind, rank, loss, text in first.select(
+        "alert_type", "rank", "expected_loss", "explanation"
+    ).iter_rows():
+        at_stake = "" if loss is None else f"expected loss {loss:,.0f}. "
+        yield from _paragraph(f"  {rank:>3}  {kind:<11}  ", at_stake + text, " " * 20)
+
+
+def _paragraph(start: str, text: str, indent: str) -> list[str]:
+    """Text as wide as the terminal, three lines at most."""
+    width = max(shutil.get_terminal_size((100, 24)).columns, len(indent) + 40)
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=start,
+        subsequent_indent=indent,
+        max_lines=_LINES_A_TEXT,
+        placeholder=" …",
+        break_on_hyphens=False,
+    )
 
 
 def status_lines(
     states: Sequence[UploadState], versions: Versions, problems: Sequence[str], feeds: Sequence[str]
 ) -> Iterator[str]:
     """The state of the lake, for a person."""
-    empty = Report()
-    yield from summary_lines(states, empty, versions, feeds)
-    for one in states:
-        if one.reason:
-            yield f"! {one.upload.file}: {one.reason}"
-        if one.is_stale:
-            yield f"! {one.upload.file}: features miss rows that landed later; run --backfill"
-    for problem in problems:
-        yield f"! {problem}"
+    stale = [
+        f"{one.upload.file}: its features miss rows that landed later; run --backfill"
+        for one in states
+        if one.is_stale
+    ]
+    damaged = [
+        f"{one.upload.file}: {one.reason}"
+        for one in states
+        if one.state == "accepted" and one.reason
+    ]
+    report = Report(problems=[*damaged, *stale, *problems])
+    yield from summary_lines(states, report, versions, feeds)
 
 
-def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Aligned columns under a title; nothing where there are no rows."""
+def table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0
+) -> Iterator[str]:
+    """Aligned columns under a title, the last `numbers` to the right; nothing without rows."""
     if not rows:
         return
     widths = [
         max(len(header[column]), *(len(row[column]) for row in rows))
         for column in range(len(header))
     ]
+    texts = len(header) - numbers
     yield ""
     yield title
     for row in (header, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = [
+            cell.rjust(width) if column >= texts else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         yield "  " + "  ".join(cells).rstrip()
 
 

@@ -1,20 +1,21 @@
 """Published alerts after damage: rebuilt from the publication before and the outbox.
 
-Alerts that left the project must not be ranked anew under other places. Every publication keeps
-all alerts that were ever published, and the outbox keeps, publication by publication, those that
-were new. So the newest intact publication and the outbox objects after it are the whole again.
+Alerts that left the project must not be withdrawn or ranked anew. Every publication keeps all
+alerts that were ever published, and the outbox keeps, publication by publication, those that were
+new in it. So the newest intact publication and the outbox objects after it are the whole again.
 """
 
-import json
 from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Final
 
 import polars as pl
+from pydantic import JsonValue
 
 from fraud_assets import layers
 from fraud_assets.refresh import DIGEST
 from gpu_ops.ranking import ALERT_SCHEMA, RING_EVIDENCE, TRANSACTION_EVIDENCE
-from resources.lake import MissingObjectError
+from resources.errors import MissingObjectError
 from resources.leases import lease
 from resources.notifier import Outbox
 from resources.versions import CorruptManifestError, Manifest, Versions
@@ -22,30 +23,37 @@ from resources.versions import CorruptManifestError, Manifest, Versions
 PUBLISHED: Final = "published"
 """Among an alert version's inputs: the publication that it goes on from."""
 
-RESTORED: Final = "restored"
-"""The digest of a restored publication, and why in its figures."""
+PUBLISHED_IN: Final = "published_in"
+"""Column of published alerts: the run that published them."""
 
 LEASE: Final = "published-alerts"
 LEASE_WAIT_SECONDS: Final = 600.0
-_SCHEMA: Final = {
+
+_RESTORED: Final = "restored"
+_SCHEMA: Final[dict[str, pl.DataType]] = {
     **ALERT_SCHEMA,
     **TRANSACTION_EVIDENCE,
     "explanation": pl.String(),
-    "published_in": pl.String(),
-    **RING_EVIDENCE,
+    PUBLISHED_IN: pl.String(),
+    **{name: dtype for name, dtype in RING_EVIDENCE.items() if name not in TRANSACTION_EVIDENCE},
 }
 
 
 def restore_published_alerts(versions: Versions, run_id: str) -> Manifest | None:
     """Publish all published alerts anew where the visible publication is damaged.
 
-    Publications that were never told to the outbox are closed there without alerts: what was new
-    in them was seen by nobody and is ranked again.
+    A damaged publication that was never told to the outbox is closed there without alerts: what
+    was new in it was seen by nobody and is ranked again.
 
     Returns:
         The new publication; None where the visible one is intact.
+
+    Raises:
+        LakeError: An outbox object that is needed cannot be read; it is named.
     """
     slot = layers.snapshot_slot("published_alerts")
+    if not versions.problems(slot):
+        return None
     outbox = Outbox(versions.lake)
     with lease(versions.lake, LEASE, wait_seconds=LEASE_WAIT_SECONDS):
         wrong = versions.problems(slot)
@@ -53,18 +61,18 @@ def restore_published_alerts(versions: Versions, run_id: str) -> Manifest | None
             return None
         numbers = versions.all_numbers(slot)
         intact = next(_intact(versions, numbers), None)
-        later = [one for one in numbers if intact is None or one > intact.number]
-        tables = [] if intact is None else [versions.scan(intact).collect()]
-        tables += [_told(versions, number) for number in later]
-        alerts = pl.concat([table for table in tables if table.height] or tables[-1:], how="diagonal")
+        later = [number for number in numbers if intact is None or number > intact.number]
+        tables = [pl.DataFrame(schema=_SCHEMA)] if intact is None else []
+        tables += [versions.scan(intact).collect()] if intact is not None else []
+        tables += [_told(outbox, number) for number in later]
         attempt = versions.begin(slot, run_id)
-        attempt.write_table(alerts.unique("alert_id", keep="first", maintain_order=True))
+        attempt.write_table(
+            pl.concat(tables, how="diagonal").unique("alert_id", keep="first", maintain_order=True)
+        )
         for number in outbox.missing(later):
             outbox.publish_alerts(number, pl.DataFrame())
-        before = "none" if intact is None else f"{intact.number}"
-        return versions.publish(
-            attempt, inputs={DIGEST: RESTORED, PUBLISHED: before}, extra={RESTORED: wrong[0]}
-        )
+        inputs = {DIGEST: _RESTORED, PUBLISHED: "none" if intact is None else f"{intact.number}"}
+        return versions.publish(attempt, inputs=inputs, extra={_RESTORED: wrong[0]})
 
 
 def _intact(versions: Versions, numbers: list[int]) -> Iterator[Manifest]:
@@ -79,16 +87,22 @@ def _intact(versions: Versions, numbers: list[int]) -> Iterator[Manifest]:
             yield manifest
 
 
-def _told(versions: Versions, number: int) -> pl.DataFrame:
-    """What a publication told the outbox, as a table; nothing where it told nothing."""
+def _told(outbox: Outbox, number: int) -> pl.DataFrame:
+    """The alerts that were new in a publication; none where the outbox was not told."""
     try:
-        lines = Outbox(versions.lake).read_alerts(number)
+        lines = outbox.read_alerts(number)
     except MissingObjectError:
         lines = []
-    texts = pl.DataFrame(
-        {
-            name: pl.Series(name, [line.get(name) for line in lines], strict=False)
-            for name in _SCHEMA
-        }
-    )
-    return texts
+    rows = [
+        {name: _typed(line.get(name), dtype) for name, dtype in _SCHEMA.items()} for line in lines
+    ]
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def _typed(value: JsonValue, dtype: pl.DataType) -> JsonValue | date | datetime:
+    """Times are texts in JSON; everything else is itself."""
+    if isinstance(value, str) and dtype == pl.Date:
+        return date.fromisoformat(value)
+    if isinstance(value, str) and isinstance(dtype, pl.Datetime):
+        return datetime.fromisoformat(value)
+    return value

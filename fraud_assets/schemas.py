@@ -4,6 +4,7 @@ The text in `MEANING` is the data dictionary: the UI's column tables and `docs/d
 are made of it.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -95,7 +96,8 @@ def _time(*, null: bool = False) -> pa.Column:
 
 
 def _number(*, null: bool = False) -> pa.Column:
-    return _column(pl.Float64(), pa.Check.ge(0.0), null=null)
+    # Neither NaN nor an infinite value passes the upper bound.
+    return _column(pl.Float64(), pa.Check.in_range(0.0, sys.float_info.max), null=null)
 
 
 def _count(dtype: pl.DataType) -> pa.Column:
@@ -113,7 +115,7 @@ RAW: Final = Contract(
             "transaction_id": _text(),
             "occurred_at": _time(),
             "kind": _column(pl.String(), pa.Check.isin(KINDS)),
-            # NaN fails the lower bound and an infinite amount the upper one.
+            # Neither NaN nor an infinite amount passes the upper bound.
             "amount": _column(pl.Float64(), pa.Check.in_range(0.0, 1e15)),
             "currency": _column(pl.String(), pa.Check.str_length(min_value=3, max_value=3)),
             "payer_id": _text(),

@@ -68,6 +68,16 @@ def upload_states(
     return states
 
 
+def is_processed(versions: Versions, upload: Upload) -> bool:
+    """Whether all three layers of one upload are visible, intact and made of each other."""
+    found = {
+        asset: versions.survey(layers.upload_slot(asset, upload.feed, upload.key).prefix)
+        for asset in CHAIN
+    }
+    one = _state(found, upload, {})
+    return one.state == "accepted" and not one.damaged
+
+
 def _refused(upload: Upload, reason: str) -> UploadState:
     return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
 
@@ -150,6 +160,17 @@ def broken_models(versions: Versions, feeds: Iterable[str]) -> dict[str, str]:
         problem = registry.damage(feed)
         if problem is not None:
             found[feed] = problem
+    return found
+
+
+def broken_forests(versions: Versions, feeds: Iterable[str]) -> list[str]:
+    """Feeds that are scored by their first forest alone, where that is damaged."""
+    registry = ModelRegistry(versions)
+    found = []
+    for feed in feeds:
+        problems = versions.problems(registry.forest_slot(feed))
+        if problems and registry.damage(feed) == problems[0]:
+            found.append(feed)
     return found
 
 

@@ -20,9 +20,8 @@ def scatter_gathers(
     """Return pairs of accounts between which money went over several intermediaries."""
     found = Found()
     paths = _two_step_paths(edges, receiving, paying, params, found)
-    n_in, n_out = np.diff(receiving.offset), np.diff(paying.offset)
     for group in paths.partition_by("source", "sink", maintain_order=True):
-        candidate = _scatter_gather(edges, group, n_in, n_out, params)
+        candidate = _scatter_gather(edges, group, receiving, paying, params)
         if candidate is not None and candidate.surprise >= params.min_surprise:
             found.candidates.append(candidate)
     return found
@@ -83,11 +82,18 @@ def _two_step_paths(
 def _scatter_gather(
     edges: UnusualEdges,
     paths: pl.DataFrame,
-    n_in: NDArray[np.int64],
-    n_out: NDArray[np.int64],
+    receiving: Side,
+    paying: Side,
     params: RingParams,
 ) -> Candidate | None:
-    """Return the window of the horizon in which one source reaches one sink over most accounts."""
+    """Return the window of the horizon in which one source reaches one sink over most accounts.
+
+    Its surprise is that of the scattering's time, and, the scattering given, that of so many of the
+    accounts paying on to one sink.
+    """
+    n_in, n_out = np.diff(receiving.offset), np.diff(paying.offset)
+    from gpu_ops.ring_kernels import poisson_surprise
+
     horizon = params.horizon // timedelta(microseconds=1)
     best, most = None, params.min_side - 1
     for start in paths["first_at"].unique(maintain_order=True):
@@ -110,7 +116,11 @@ def _scatter_gather(
     middles = best["middle"].to_numpy()
     onward = float((n_out[middles] - 1 + n_edges / edges.n_accounts).mean()) * share
     expected = reached * onward * float(n_in[sink]) / n_edges
-    found = most * math.log(most / expected) - (most - expected) if most > expected else 0.0
+    scattered = edges.share(int(scatter.min()), int(scatter.max())) * (
+        int(n_out[source]) - most + paying.prior
+    )
+    found = poisson_surprise(most, scattered) / paying.dispersion
+    found += poisson_surprise(most, expected)
     ratios = [
         balance(float(edges.amount[a]), float(edges.amount[b]))
         for a, b in zip(scatter, gather, strict=True)

@@ -124,7 +124,7 @@ def _rings_of(edges: UnusualEdges, params: RingParams, cut: Counter[str]) -> lis
         scatter_gathers(edges, receiving, paying, params),
         cycles(edges, params),
     ]
-    kept = _without_overlaps([c for found in shaped for c in found.candidates])
+    kept = without_overlaps([c for found in shaped for c in found.candidates])
     used = edges.habitual.copy()
     for candidate in kept:
         used[candidate.edges] = True
@@ -136,7 +136,7 @@ def _rings_of(edges: UnusualEdges, params: RingParams, cut: Counter[str]) -> lis
     return kept + knots.candidates
 
 
-def _without_overlaps(candidates: list[Candidate]) -> list[Candidate]:
+def without_overlaps(candidates: list[Candidate]) -> list[Candidate]:
     """Keep the candidates of most surprise, each sharing less than half with any kept before."""
     kept: list[Candidate] = []
     holders: dict[int, list[int]] = {}
@@ -213,7 +213,7 @@ def _with_community_share(rings: pl.DataFrame, accounts: pl.DataFrame | None) ->
     """Fill in the share of each ring's accounts that belong to its most common community."""
     if accounts is None or rings.is_empty():
         return rings
-    members = rings.select("ring_id", "accounts").explode("accounts")
+    members = rings.select("ring_id", "accounts").explode("accounts", empty_as_null=False)
     community = members.join(
         accounts.select("account", "community"), left_on="accounts", right_on="account", how="left"
     )

@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
 import polars as pl
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from resources.lake import Lake
+from resources.lake import Lake, LakeError
 from resources.scrubbing import scrubbed
 
 ALERTS: Final = "outbox/alerts"
@@ -20,6 +21,7 @@ FAILURES: Final = "outbox/failures"
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ALERT_FILE: Final = re.compile(r"(\d{8,})\.jsonl")
+_LINE: Final = TypeAdapter(dict[str, JsonValue])
 
 
 class Notifier(Protocol):
@@ -61,6 +63,19 @@ class Outbox:
         )
         data = "".join(f"{line}\n" for line in lines).encode()
         return self._lake.put(_alerts_key(number), data, create=True)
+
+    def read_alerts(self, number: int) -> list[dict[str, JsonValue]]:
+        """What `publish_alerts` wrote for a publication, an alert each, as JSON holds it.
+
+        Raises:
+            MissingObjectError: Nothing was written for it.
+            LakeError: The object is damaged.
+        """
+        key = _alerts_key(number)
+        try:
+            return [_LINE.validate_json(line) for line in self._lake.get(key).splitlines()]
+        except ValidationError as error:
+            raise LakeError(f"{key} is no list of alerts; restore it from a copy") from error
 
     def publish_failure(self, run_id: str, job: str, reason: str) -> bool:
         """Writes why a run failed to `outbox/failures/<run id>.json`, without secrets and paths.

@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-# The tests are no package; their shared payments stand beside them.
-sys.path.insert(0, str(Path(__file__).parent))
+# `tests.graph.payments` is shared by this folder's tests; plain `pytest` does not add the root.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

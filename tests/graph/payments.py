@@ -1,5 +1,6 @@
 """Hand-written payments for the tests of the graph."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -9,7 +10,7 @@ Payment = tuple[float, str, str, float]
 """Day after `START`, payer, payee, amount."""
 
 
-def table(payments: list[Payment], feed: str = "f", prefix: str = "t") -> pl.DataFrame:
+def table(payments: Sequence[Payment], feed: str = "f", prefix: str = "t") -> pl.DataFrame:
     """Return an augmented table; ids count in the order given."""
     return pl.DataFrame(
         {

@@ -3,7 +3,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payments import START, table
 
 from gpu_ops.graph import (
     ACCOUNT_SCHEMA,
@@ -13,6 +12,7 @@ from gpu_ops.graph import (
     aggregate_edges,
 )
 from gpu_ops.graph_engine import CpuGraphEngine
+from tests.graph.payments import START, table
 
 
 def accounts_of(payments: pl.DataFrame, params: GraphParams | None = None) -> pl.DataFrame:
@@ -107,20 +107,35 @@ def test_a_star_and_a_pair_are_one_community_each() -> None:
     assert accounts["community"].to_list() == [0, 1, 1, 1, 1, 0]
 
 
-def test_pruned_leaves_do_not_change_the_best_partition() -> None:
-    # A ring of eight cliques of four, each with many leaves on one member: without the leaves'
-    # weight in the null model, or with a wrong total, cliques would merge.
+def ring_of_cliques(leaves: int, pairs: int) -> pl.DataFrame:
+    """Eight cliques of four in a ring, with leaves on one member of each, and lone pairs."""
     payments: list[tuple[float, str, str, float]] = []
     for c in range(8):
         members = [f"c{c}m{k}" for k in range(4)]
         payments += [(0.0, p, q, 1.0) for p in members for q in members if p < q]
-        payments += [(0.0, f"c{c}leaf{k}", members[0], 1.0) for k in range(5)]
+        payments += [(0.0, f"c{c}leaf{k}", members[0], 1.0) for k in range(leaves)]
         payments.append((0.0, members[3], f"c{(c + 1) % 8}m1", 1.0))
+    payments += [(0.0, f"u{k}", f"v{k}", 1.0) for k in range(pairs)]
     accounts = accounts_of(table(payments))
-    clique = accounts["account"].str.slice(10, 2)
-    groups = pl.DataFrame({"clique": clique, "community": accounts["community"]}).unique()
-    assert groups.height == 8
-    assert groups["clique"].n_unique() == groups["community"].n_unique() == 8
+    return accounts.with_columns(
+        name=pl.col("account").str.slice(10), clique=pl.col("account").str.slice(10, 2)
+    ).filter(pl.col("name").str.starts_with("c"))
+
+
+# Modularity gains (1 - K^2 / 2m) / m from joining two neighbouring cliques of degree K each, m
+# being the number of all edges: the leaves count in K, the pairs in m.
+def test_weight_of_pruned_leaves_keeps_cliques_apart() -> None:
+    # K = 2 * 6 + 2 + 2 * 20 = 54, K^2 = 2916 > 2m = 2 * 8 * 27 = 432.
+    members = ring_of_cliques(leaves=20, pairs=0)
+    assert members.group_by("clique").agg(pl.col("community").n_unique())["community"].max() == 1
+    assert members["community"].n_unique() == 8
+
+
+def test_weight_of_components_left_out_of_the_search_joins_cliques() -> None:
+    # K = 24, K^2 = 576 < 2m = 2 * (8 * 12 + 400) = 992.
+    members = ring_of_cliques(leaves=5, pairs=400)
+    assert members.group_by("clique").agg(pl.col("community").n_unique())["community"].max() == 1
+    assert members["community"].n_unique() <= 4
 
 
 def test_hubs_have_more_partners_than_allowed_on_one_side() -> None:
@@ -161,7 +176,7 @@ pairs = st.lists(
 @settings(deadline=None, max_examples=40)
 @given(pairs, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(pairs: list[tuple[str, str]], random: object) -> None:
-    payments = table([(k % 5, p, q, 1.1 * k) for k, (p, q) in enumerate(pairs)])
+    payments = table([(k % 5, p, q, 0.1 * 3**k) for k, (p, q) in enumerate(pairs)])
     edges = aggregate_edges(payments.lazy()).collect().sort("payer", "payee")
     order = list(range(edges.height))
     random.shuffle(order)  # type: ignore[attr-defined] # Hypothesis gives a random.Random

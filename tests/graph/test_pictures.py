@@ -4,7 +4,6 @@ from io import BytesIO
 import numpy as np
 import polars as pl
 import pytest
-from payments import Payment, ordinary, table
 from PIL import Image
 
 from fraud_assets.pictures import (
@@ -18,6 +17,7 @@ from gpu_ops.metrics import Evaluation, Figure
 from gpu_ops.ranking_metrics import CurvePoint
 from gpu_ops.ring_params import PATTERNS
 from gpu_ops.rings import ring_candidates
+from tests.graph.payments import Payment, ordinary, table
 
 LARGEST = 150_000
 

@@ -2,10 +2,11 @@ import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from payments import Payment, ordinary, table
 
+from gpu_ops.ring_candidate import Candidate
 from gpu_ops.ring_params import RingParams
-from gpu_ops.rings import ring_candidates, search_rings
+from gpu_ops.rings import ring_candidates, search_rings, without_overlaps
+from tests.graph.payments import Payment, ordinary, table
 
 RINGS: list[Payment] = [
     *((60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)),
@@ -78,3 +79,24 @@ def test_a_spent_step_budget_is_counted() -> None:
     found = search_rings(MIXED.lazy(), params=RingParams(cycle_steps_total=1))
     assert found.cut["cycle_steps"] > 0
     assert search_rings(MIXED.lazy()).cut["cycle_steps"] == 0
+
+
+def hand_made(edges: list[int], surprise: float) -> Candidate:
+    return Candidate("cluster", np.array(edges), (0, 1), -1, surprise, 1.0, 1.0)
+
+
+def test_of_overlapping_candidates_the_most_surprising_stays() -> None:
+    strong, half, less = (
+        hand_made([0, 1, 2, 3], 9),
+        hand_made([2, 3, 4, 5], 8),
+        hand_made([3, 6], 7),
+    )
+    assert without_overlaps([half, strong]) == [strong]
+    assert without_overlaps([less, strong]) == [strong]
+    far = hand_made([3, 6, 7], 7)
+    assert without_overlaps([far, strong]) == [strong, far]
+
+
+def test_rings_of_the_same_first_payments_cannot_both_stay() -> None:
+    one, other = hand_made(list(range(8)), 9), hand_made([0, 1, 2, *range(8, 13)], 8)
+    assert without_overlaps([one, other]) == [one]

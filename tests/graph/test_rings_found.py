@@ -1,11 +1,12 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
 import pytest
-from payments import START, Payment, ordinary, table
 
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
 from gpu_ops.rings import ring_candidates, search_rings
+from tests.graph.payments import START, Payment, ordinary, table
 
 FAN: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
 CYCLE: list[Payment] = [
@@ -28,7 +29,7 @@ def rings_of(payments: list[Payment], params: RingParams | None = None) -> pl.Da
     return ring_candidates(table(payments).lazy(), params=params)
 
 
-def planted(ring: list[Payment]) -> tuple[pl.DataFrame, set[str]]:
+def planted(ring: Sequence[Payment]) -> tuple[pl.DataFrame, set[str]]:
     """Rings among ordinary traffic that holds `ring` as its last payments, and that ring's ids."""
     payments = table([*ordinary(), *ring])
     return ring_candidates(payments.lazy()), set(payments["transaction_id"].tail(len(ring)))
@@ -91,6 +92,16 @@ def test_a_payer_of_new_people_all_the_time_makes_no_fan_out() -> None:
     habit: list[Payment] = [(day, "payroll", f"w{day}", 300.0) for day in range(0, 120, 2)]
     burst: list[Payment] = [(60 + k / 10, "payroll", f"x{k}", 300.0) for k in range(5)]
     assert rings_of([*ordinary(), *habit, *burst]).is_empty()
+
+
+def test_payers_of_new_people_all_the_time_make_no_fan_in() -> None:
+    habits: list[Payment] = [
+        (day + k / 10, f"rota{k}", f"w{day}x{k}", 300.0)
+        for k in range(7)
+        for day in range(0, 120, 4)
+    ]
+    burst: list[Payment] = [(60 + k / 10, f"rota{k}", "p50", 300.0 + k) for k in range(7)]
+    assert "f:account:p50" not in rings_of([*ordinary(), *habits, *burst])["centre"].to_list()
 
 
 def test_a_cycle_survives_one_habitual_payer() -> None:

@@ -58,6 +58,11 @@ CASES: list[tuple[dict[str, Any], Status, str]] = [
         "calibration slope is not defined on the test window: Pending",
     ),
     (
+        {"calibration_slope": None, "roc_auc": 1.0},
+        APPROVED,
+        "calibration slope is not defined, the scores separate the classes: Approved",
+    ),
+    (
         {"mean_score_ratio": 0.5},
         APPROVED,
         "mean score over fraud rate 0.5000 within 0.5..2: Approved",
