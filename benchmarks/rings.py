@@ -53,7 +53,7 @@ def amlsim(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return table.drop("alertID"), truth
 
 
-def simulated(rows: int, days: int, rings: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def simulated(rows: int, days: int, rings: int, *, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return transactions of the project's simulator and the truth about them."""
     from simulator import simulate
 
@@ -147,7 +147,8 @@ def report(
         recall_fitting=pl.when("fits").then("found").mean(),
     )
     precise = rings.group_by("pattern").agg(
-        pl.len().alias("rings"), precision=pl.col("ring_id").is_in(pairs["ring_id"]).mean()
+        pl.len().alias("rings"),
+        precision=pl.col("ring_id").is_in(pairs["ring_id"].to_list()).mean(),
     )
     lines = recalled.join(precise, on="pattern", how="full", coalesce=True).sort("pattern")
     total = pl.DataFrame(
@@ -179,7 +180,7 @@ def main() -> None:
     if options.amlsim:
         table, truth = amlsim(options.amlsim)
     elif options.simulate:
-        table, truth = simulated(*options.simulate, options.seed)
+        table, truth = simulated(*options.simulate, seed=options.seed)
     else:
         table, truth = pl.read_parquet(options.transactions), pl.read_parquet(options.truth)
     if options.noise:

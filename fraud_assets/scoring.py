@@ -13,7 +13,7 @@ from fraud_assets.feeds.identity import account_key
 from fraud_assets.known_rings import KnownRings
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.ranking import may_alert
-from gpu_ops.reasons import any_rule, model_reasons, rule_reasons
+from gpu_ops.reasons import model_reasons, rule_hits, rule_reasons
 from gpu_ops.splits import in_sample
 from resources.leases import lease
 from resources.registry import ModelRegistry, ModelVersion
@@ -129,7 +129,7 @@ def score_upload(
     keys = []
     for number, chunk in enumerate(_scored_chunks(upload, scorer, rings, settings)):
         path = scratch / f"scored-{number:05d}.parquet"
-        chunk.drop("has_reason").write_parquet(path, compression="lz4")
+        chunk.drop("rule_hits").write_parquet(path, compression="lz4")
         parts.append(path)
         keys.append(
             chunk.select(
@@ -138,7 +138,7 @@ def score_upload(
                 "in_sample",
                 "expected_loss",
                 "anomaly_score",
-                "has_reason",
+                "rule_hits",
             )
         )
     light = pl.concat(keys)
@@ -177,7 +177,7 @@ def _scored_chunks(
         evidence = features.hstack(
             rows.select("anomaly_score", "payer_ring_score", "payee_ring_score")
         )
-        yield rows.hstack(evidence.select(any_rule(evidence.columns)))
+        yield rows.hstack(evidence.select(rule_hits(evidence.columns)))
 
 
 def _identified(upload: Upload, start: int) -> pl.DataFrame:

@@ -37,6 +37,8 @@ class BoosterParams:
 
     Attributes:
         rounds: Most trees; early stopping keeps fewer.
+        least_rounds: Fewest trees that are kept: where the first tree already separates the
+            validation window, it alone would give a handful of distinct scores.
         stop_after: Rounds without a better average precision on the validation window after
             which training stops.
         rounds_without_stopping: Trees where the validation window has only one class, so that
@@ -52,6 +54,7 @@ class BoosterParams:
     """
 
     rounds: int = 200
+    least_rounds: int = 20
     stop_after: int = 20
     rounds_without_stopping: int = 100
     learning_rate: float = 0.1
@@ -227,7 +230,8 @@ def train_booster(
     """Trains on one window of time and stops on the next.
 
     Training stops `params.stop_after` rounds after the round with the best average precision on
-    the validation window, and the trees up to that round are kept. Where that window has only
+    the validation window, and the trees up to that round are kept, `params.least_rounds` at least.
+    Where that window has only
     one class, `params.rounds_without_stopping` trees are grown.
 
     Args:
@@ -265,7 +269,7 @@ def train_booster(
         verbose_eval=False,
     )
     tried = tuple(history["validation"][_STOPPING_METRIC])
-    kept = int(model.best_iteration) + 1
+    kept = min(max(int(model.best_iteration) + 1, params.least_rounds), len(tried))
     report = TrainingReport(kept, len(tried), tried)
     return Booster(_for_scoring(model[:kept]), train.columns, report)
 

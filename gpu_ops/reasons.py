@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_ops.ring_params import PATTERNS
-from gpu_ops.rules import RULES, Rule, any_rule, applicable_rules, rule_reasons
+from gpu_ops.rules import RULES, Rule, applicable_rules, rule_hits, rule_reasons
 
 __all__ = [
     "REASONS",
     "RULES",
     "Rule",
-    "any_rule",
     "applicable_rules",
     "model_reason_of",
     "model_reasons",
     "reason_table",
     "ring_reason",
+    "rule_hits",
     "rule_reasons",
 ]
 

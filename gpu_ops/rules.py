@@ -167,7 +167,10 @@ def rule_reasons(available_columns: Collection[str]) -> pl.Expr:
     return pl.concat_list(hits).list.drop_nulls().alias("reasons")
 
 
-def any_rule(available_columns: Collection[str]) -> pl.Expr:
-    """Expression: whether at least one rule hits, as Boolean, never null; cheap on every row."""
-    hits = [rule.condition.fill_null(False) for rule in applicable_rules(available_columns)]
-    return (pl.any_horizontal(hits) if hits else pl.lit(False)).alias("has_reason")
+def rule_hits(available_columns: Collection[str]) -> pl.Expr:
+    """Expression: how many rules hit, as UInt32, never null; cheap on every row."""
+    hits = [
+        rule.condition.fill_null(False).cast(pl.UInt32)
+        for rule in applicable_rules(available_columns)
+    ]
+    return (pl.sum_horizontal(hits) if hits else pl.lit(0)).cast(pl.UInt32).alias("rule_hits")

@@ -106,8 +106,8 @@ def test_the_best_of_each_day_in_order_of_merit() -> None:
         ("b", date(2024, 5, 1), 1, "expected_loss"),
         ("d", date(2024, 5, 1), 2, "expected_loss"),
         ("a", date(2024, 5, 1), 3, "expected_loss"),
-        ("f", date(2024, 5, 2), 1, "anomaly_score"),
-        ("e", date(2024, 5, 2), 2, "anomaly_score"),
+        ("f", date(2024, 5, 2), 1, "rules"),
+        ("e", date(2024, 5, 2), 2, "rules"),
     ]
     assert dict(alerts.schema) == ALERT_SCHEMA | TRANSACTION_EVIDENCE
 
@@ -315,11 +315,11 @@ def test_laws_of_ring_alerts(early: pl.DataFrame, late: pl.DataFrame, capacity: 
             assert len(set(one) & set(other)) <= 0.5 * len(one)
 
 
-def scored(*rows: tuple[str, int, bool, float | None, float, bool]) -> pl.DataFrame:
+def scored(*rows: tuple[str, int, bool, float | None, float, int]) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            (name, NOON + timedelta(days=day), seen, loss, score, reason)
-            for name, day, seen, loss, score, reason in rows
+            (name, NOON + timedelta(days=day), seen, loss, score, hits)
+            for name, day, seen, loss, score, hits in rows
         ],
         schema={
             "transaction_id": pl.String(),
@@ -327,7 +327,7 @@ def scored(*rows: tuple[str, int, bool, float | None, float, bool]) -> pl.DataFr
             "in_sample": pl.Boolean(),
             "expected_loss": pl.Float64(),
             "anomaly_score": pl.Float32(),
-            "has_reason": pl.Boolean(),
+            "rule_hits": pl.UInt32(),
         },
         orient="row",
     )
@@ -335,12 +335,12 @@ def scored(*rows: tuple[str, int, bool, float | None, float, bool]) -> pl.DataFr
 
 def test_candidates_of_a_feed_with_a_model() -> None:
     frame = scored(
-        ("a", 0, False, 3.0, 0.9, False),
-        ("b", 0, False, 9.0, 0.1, False),
-        ("c", 0, True, 99.0, 0.9, True),
-        ("d", 0, False, 5.0, 0.1, False),
-        ("e", 1, False, 0.5, 0.1, True),
-        ("f", 1, False, 0.2, 0.1, True),
+        ("a", 0, False, 3.0, 0.9, 0),
+        ("b", 0, False, 9.0, 0.1, 0),
+        ("c", 0, True, 99.0, 0.9, 1),
+        ("d", 0, False, 5.0, 0.1, 0),
+        ("e", 1, False, 0.5, 0.1, 1),
+        ("f", 1, False, 0.2, 0.1, 1),
     )
     assert_series_equal(
         may_alert(frame, capacity=2, least_loss=0.4),
@@ -350,19 +350,21 @@ def test_candidates_of_a_feed_with_a_model() -> None:
 
 def test_candidates_of_a_feed_without_a_model_need_a_reason() -> None:
     frame = scored(
-        ("a", 0, False, None, 0.9, False),
-        ("b", 0, False, None, 0.5, True),
-        ("c", 0, False, None, 0.6, True),
-        ("d", 0, False, None, 0.5, True),
-        ("e", 0, True, None, 0.9, True),
+        ("a", 0, False, None, 0.9, 0),
+        ("b", 0, False, None, 0.5, 1),
+        ("c", 0, False, None, 0.6, 1),
+        ("d", 0, False, None, 0.5, 1),
+        ("e", 0, True, None, 0.9, 1),
     )
     assert may_alert(frame, capacity=2).to_list() == [False, True, True, False, False]
+    more_rules = frame.with_columns(rule_hits=pl.Series([0, 1, 1, 2, 1], dtype=pl.UInt32))
+    assert may_alert(more_rules, capacity=1).to_list() == [False, False, False, True, False]
     assert may_alert(frame, capacity=0).to_list() == [False] * 5
     assert may_alert(frame.clear(), capacity=2).to_list() == []
 
 
 def test_candidates_are_the_same_in_any_order() -> None:
-    frame = scored(*((f"t{number}", 0, False, 1.0, 0.5, True) for number in range(20)))
+    frame = scored(*((f"t{number}", 0, False, 1.0, 0.5, 1) for number in range(20)))
     chosen = frame.filter(may_alert(frame, capacity=5))["transaction_id"].sort()
     turned = frame.reverse()
     assert_series_equal(
@@ -378,24 +380,25 @@ def test_candidates_are_the_same_in_any_order() -> None:
             st.booleans(),
             st.none() | st.sampled_from([0.0, 1.0, 2.0, float("nan")]),
             st.sampled_from([0.1, 0.5, float("nan")]),
-            st.booleans(),
+            st.integers(0, 3),
         ),
         max_size=14,
     ),
     capacities,
 )
 def test_candidates_are_those_of_a_plain_sort(
-    rows: list[tuple[int, bool, float | None, float, bool]], capacity: int
+    rows: list[tuple[int, bool, float | None, float, int]], capacity: int
 ) -> None:
     frame = scored(*((f"t{place}", *row) for place, row in enumerate(rows)))
     expected = set()
     for day in (0, 1):
         merits = []
-        for place, (of_day, seen, loss, score, reason) in enumerate(rows):
+        for place, (of_day, seen, loss, score, hits) in enumerate(rows):
             known = loss is not None and not isnan(loss)
-            if of_day == day and not seen and (known or reason):
+            if of_day == day and not seen and (known or hits):
                 odd = -1.0 if isnan(score) else score
-                merits.append((not known, -(loss or 0.0) if known else 0.0, -odd, f"t{place}"))
+                first = -(loss or 0.0) if known else -float(hits)
+                merits.append((not known, first, -odd, f"t{place}"))
         expected |= {merit[-1] for merit in sorted(merits)[:capacity]}
     chosen = frame.filter(may_alert(frame, capacity=capacity))["transaction_id"]
     assert set(chosen) == expected

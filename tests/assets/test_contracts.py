@@ -138,7 +138,7 @@ ALERTS = Table(
         "event_day": date(2026, 3, 2),
         "rank": 1,
         "expected_loss": None,
-        "ranked_by": "anomaly_score",
+        "ranked_by": "rules",
         "reasons": ["ANOMALY_HIGH"],
         "explanation": "A transfer.",
     },

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import JsonValue
 
 from fraud_assets import layers
 from fraud_assets.known_rings import AS_OF, known_rings
@@ -18,6 +17,7 @@ from resources.lake import Lake
 from resources.versions import Versions
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
     from tests.assets.conftest import ProjectOf, Rows, Trained
 
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
@@ -41,7 +41,7 @@ def publish(
             schema={"score": pl.Float64, "accounts": pl.List(pl.String)},
         )
     )
-    extra: dict[str, JsonValue] = {} if as_of is None else {AS_OF: as_of.isoformat()}
+    extra: "dict[str, JsonValue]" = {} if as_of is None else {AS_OF: as_of.isoformat()}
     return versions.publish(attempt, inputs={"run": str(number)}, extra=extra).number
 
 
