@@ -70,7 +70,7 @@ def _two_step_paths(
         .join(second.lazy(), on="middle")
         .filter(
             pl.col("source") != pl.col("sink"),
-
+            pl.col("second_at") >= pl.col("first_at"),
             pl.col("second_at") - pl.col("first_at") <= horizon,
         )
         .filter(pl.col("middle").n_unique().over("source", "sink") >= params.min_side)

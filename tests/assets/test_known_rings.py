@@ -18,6 +18,7 @@ from resources.versions import Versions
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
     from tests.assets.conftest import ProjectOf, Rows, Trained
 
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
@@ -41,7 +42,7 @@ def publish(
             schema={"score": pl.Float64, "accounts": pl.List(pl.String)},
         )
     )
-    extra: "dict[str, JsonValue]" = {} if as_of is None else {AS_OF: as_of.isoformat()}
+    extra: dict[str, JsonValue] = {} if as_of is None else {AS_OF: as_of.isoformat()}
     return versions.publish(attempt, inputs={"run": str(number)}, extra=extra).number
 
 

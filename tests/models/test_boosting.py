@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from gpu_ops.metrics import average_precision
 from gpu_ops.model_files import ModelFileError, seal
 from gpu_ops.training_rows import TrainingTable
 
-PARAMS = BoosterParams(rounds=40, stop_after=5, rounds_without_stopping=7, max_depth=3)
+PARAMS = BoosterParams(
+    least_rounds=1, rounds=40, stop_after=5, rounds_without_stopping=7, max_depth=3
+)
 
 
 def labelled(rows: int, seed: int) -> pl.DataFrame:
@@ -62,6 +65,19 @@ def test_early_stopping_keeps_the_best_round_and_reports_it(booster: Booster) ->
     assert report.rounds_tried == len(history) < PARAMS.rounds
     assert report.rounds == int(np.argmax(history)) + 1 == booster.model.num_boosted_rounds()
     assert report.rounds_tried == report.rounds + PARAMS.stop_after
+
+
+def test_a_few_trees_are_kept_even_where_the_first_is_best() -> None:
+    # The label is a feature: the first tree separates the validation window.
+    train, later = (
+        table.with_columns(pl.col("is_fraud").cast(pl.Float32).alias("giveaway"))
+        for table in (TRAIN, LATER)
+    )
+    params = replace(PARAMS, least_rounds=6)
+    found = train_booster(TrainingTable.of(train), TrainingTable.of(later), params)
+    assert found.report is not None
+    assert int(np.argmax(found.report.validation_average_precision)) == 0
+    assert found.report.rounds == found.model.num_boosted_rounds() == 6
 
 
 def test_a_validation_window_of_one_class_trains_the_stated_rounds() -> None:
