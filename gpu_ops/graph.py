@@ -118,7 +118,8 @@ def account_features(
     coded = coded_accounts(edges["payer"], edges["payee"])
     n = coded.names.len()
     # Sums and the community search must see the edges in one order, whatever order they came in.
-    order = np.lexsort((coded.payee, coded.payer))
+    pair = pl.Series(coded.payer.astype(np.int64) << 32 | coded.payee)
+    order = pair.arg_sort().to_numpy()
     feeds = _feeds(edges["feed"], coded)
     edges = edges.select("n_transactions", "amount_sum", "max_probability")[order]
     coded = CodedAccounts(coded.names, coded.payer[order], coded.payee[order])

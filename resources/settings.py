@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         description="Cost of reviewing one alert, in the currency of the amounts.",
     )
     graph_window_days: int = Field(
-        default=30,
+        default=120,
         ge=1,
         description="Days of event time that the graph and the rings look back on.",
     )

@@ -1,5 +1,6 @@
 """Starts `ingest_upload` for every file that lands."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -36,7 +37,8 @@ def uploads_sensor(
     """One tick: register what landed, request runs for what is registered and not processed.
 
     Errors are raised, so the tick shows as failed and the cursor stays. The run key is the upload's
-    key, hence a second request for one upload starts nothing.
+    key, hence a second request for one upload starts nothing. The cursor is the landing order up
+    to which uploads were requested.
     """
     feeds = load_feeds(settings.feeds_dir)
     uploads = Uploads(lake, feeds)
@@ -47,13 +49,18 @@ def uploads_sensor(
     )
     for refused in found.problems:
         context.log.warning(refused)
-    cursor = int(context.cursor or 0)
-    versions = Versions(lake)
-    due = [
+    registered = uploads.all()
+    cursor = _cursor(context.cursor, registered)
+    pending = [
         upload
-        for upload in uploads.all()
-        if upload.order > cursor - OVERLAP_UPLOADS and not _is_processed(versions, uploads, upload)
-    ][: settings.uploads_per_tick]
+        for upload in registered
+        if upload.order > cursor - OVERLAP_UPLOADS
+        and not _is_processed(Versions(lake), uploads, upload)
+    ]
+    # What was requested before takes no place of the new: it may run for long, or never succeed.
+    again = [upload for upload in pending if upload.order <= cursor]
+    new = [upload for upload in pending if upload.order > cursor][: settings.uploads_per_tick]
+    due = [*again, *new]
     if not due:
         waiting = f"; {len(found.waiting)} still being written" if found.waiting else ""
         return dg.SkipReason(f"No new upload{waiting}.")
@@ -65,8 +72,15 @@ def uploads_sensor(
             for upload in due
         ],
         dynamic_partitions_requests=[UPLOADS.build_add_request([upload.key for upload in due])],
-        cursor=str(max(cursor, *(upload.order for upload in due))),
+        cursor=str(max(cursor, due[-1].order)),
     )
+
+
+def _cursor(stored: str | None, registered: Sequence[Upload]) -> int:
+    """The stored cursor; 0 where it lies beyond all uploads, so belongs to another lake."""
+    cursor = int(stored or 0)
+    highest = max((upload.order for upload in registered), default=0)
+    return cursor if cursor <= highest else 0
 
 
 def _is_processed(versions: Versions, uploads: Uploads, upload: Upload) -> bool:

@@ -332,13 +332,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         # A busy machine must not decide what the gate says.
         patch.setattr("fraud_assets.modelling.call_latency", _calm_latency)
         project = _project(tmp_path_factory.mktemp("trained"), instance)
-        learned = project.ingest(traffic("learn", 5_000, 28, seed=1), "learned.parquet")
+        learned = project.ingest(traffic("learn", 5_000, 28, seed=1), "first.parquet")
         unscored = project.table("augmented_transactions", learned)
         for job, key in (("train_model", None), ("score_upload", learned)):
             outcome = project.run(job, key)
             assert outcome.success, outcome.reason
         more = pl.concat([traffic("later", 400, 3, seed=2, after_days=28), fan_in("ring", 30.5)])
-        later = project.ingest(more.sort("occurred_at"), "later.parquet")
+        later = project.ingest(more.sort("occurred_at"), "second.parquet")
         yield Trained(project, learned, later, unscored)
 
 

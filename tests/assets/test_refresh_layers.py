@@ -224,9 +224,20 @@ def test_alerts_ranked_over_the_capacity_are_not_published(
     assert not outcome.success
     check = outcome.checks["published_alerts", "within_capacity"]
     assert not check.passed
-    assert check.metadata["most_a_day"].value == 5
+    assert check.metadata["days_over"].value == 1
     assert narrow.versions.latest(layers.snapshot_slot("published_alerts")) is None
     assert told(narrow) == Counter()
+
+
+def test_a_capacity_that_was_lowered_keeps_what_was_published_under_the_larger_one(
+    project_of: "ProjectOf", bursts: pl.DataFrame, tmp_path: Path
+) -> None:
+    wide = project_of(tmp_path, daily_capacity=5)
+    wide.ingest(bursts, "bursts.parquet")
+    refresh(wide)
+    narrow = project_of(tmp_path, daily_capacity=2)
+    refresh(narrow)
+    assert narrow.table("published_alerts").height == 5
 
 
 def test_a_ranking_that_withdraws_an_alert_is_not_published(
