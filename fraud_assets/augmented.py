@@ -24,6 +24,7 @@ from fraud_assets.publication import (
     publish,
     rejected_label,
 )
+from fraud_assets.raw import known_feed
 from fraud_assets.schemas import AUGMENTED, MEANING
 from fraud_assets.scoring import Scorer, Upload, inputs_of, score_upload, scorer_of
 from fraud_assets.uploads import Uploads
@@ -72,7 +73,9 @@ def augmented_transactions(
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
         scorer = scorer_of(versions, upload.feed, context.run.run_id, settings)
         rings = known_rings(versions, raw.event_from, raw.event_to)
-        sources = Upload(feeds[upload.feed], versions.scan(raw), versions.scan(prepped), raw.rows)
+        sources = Upload(
+            known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
+        )
         table = score_upload(sources, scorer, rings, settings, Path(scratch))
         attempt = versions.begin(
             layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id

@@ -228,7 +228,7 @@ def _pipeline() -> "Iterator[Pipeline]":
     Progress goes to standard error as it happens; standard output is for the result alone.
     """
     from fraud_assets.definitions import build
-    from fraud_assets.local_runs import fail_dead_runs, open_instance
+    from fraud_assets.local_runs import dead_runs_watched, open_instance
     from fraud_assets.pipeline import Pipeline
     from resources.settings import Settings
 
@@ -239,9 +239,7 @@ def _pipeline() -> "Iterator[Pipeline]":
         with suppress(BrokenPipeError):
             click.echo(line, err=True)
 
-    with open_instance() as instance:
-        for run_id in fail_dead_runs(instance):
-            say(f"run {run_id[:8]} had been killed; reported as failed, its work starts anew")
+    with open_instance() as instance, dead_runs_watched(instance, say):
         yield Pipeline(build(settings), instance, _lake(settings), settings, say)
 
 

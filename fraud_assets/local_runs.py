@@ -5,8 +5,9 @@ import re
 import shutil
 import socket
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import resources as package_files
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 import dagster as dg
 import psutil
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+from sqlalchemy.exc import SQLAlchemyError
 
 from fraud_assets.partitions import UPLOADS
 
@@ -22,6 +24,8 @@ HOST_TAG: Final = "fraud/host"
 PID_TAG: Final = "fraud/pid"
 STARTED_TAG: Final = "fraud/process_started"
 COMMAND_TAG: Final = "fraud/command"
+
+DEAD_RUNS_LOOKED_FOR_SECONDS: Final = 20.0
 
 _UNFINISHED: Final = (
     DagsterRunStatus.QUEUED,
@@ -136,6 +140,43 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         instance.report_run_failed(run, message="The process of this run ended before it did.")
     _free_slots(instance, dead)
     return [run.run_id for run in dead]
+
+
+@contextmanager
+def dead_runs_watched(
+    instance: dg.DagsterInstance,
+    say: Callable[[str], None],
+    every_seconds: float = DEAD_RUNS_LOOKED_FOR_SECONDS,
+) -> Iterator[None]:
+    """Reports dead runs now and, while a block works, again and again.
+
+    A run of another process may be killed while this one waits for its pool slot.
+
+    Args:
+        instance: Whose runs.
+        say: Gets a line for each.
+        every_seconds: Time between two looks.
+    """
+    ended = threading.Event()
+
+    def report() -> None:
+        for run_id in fail_dead_runs(instance):
+            say(f"run {run_id[:8]} had been killed; reported as failed, its work starts anew")
+
+    def keep_looking() -> None:
+        while not ended.wait(every_seconds):
+            # A database that is busy for long must not end the watch: the next look is as good.
+            with suppress(SQLAlchemyError, dg.DagsterError):
+                report()
+
+    report()
+    watch = threading.Thread(target=keep_looking, name="dead-runs", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch.join()
 
 
 def _process_is_gone(run: DagsterRun) -> bool:

@@ -31,7 +31,14 @@ from fraud_assets.publication import (
 )
 from fraud_assets.refresh import snapshot
 from fraud_assets.schemas import EVALUATION, MEANING, TRAINING_SET
-from fraud_assets.training import IDENTITY, ROLES, Trainable, assess, training_frame
+from fraud_assets.training import (
+    IDENTITY,
+    ROLES,
+    TRAINED_ON,
+    Trainable,
+    assess,
+    training_frame,
+)
 from gpu_ops.gate import GateBounds, Status, decide
 from resources.lake import Lake
 from resources.registry import ModelRegistry, ModelVersion, write_model
@@ -130,7 +137,14 @@ def fraud_model(
         for rows in _feed_rows(versions, training):
             attempt = versions.begin(ModelRegistry.slot(rows.feed), context.run.run_id)
             card = write_model(attempt, fit(rows, settings, settings.engine))
-            newest = versions.publish(attempt, inputs=_trained_on(training))
+            features = {
+                slot: content
+                for slot, content in training.inputs.items()
+                if slot.startswith(f"prepped/feed={rows.feed}/")
+            }
+            newest = versions.publish(
+                attempt, inputs=_trained_on(training), extra={TRAINED_ON: {**features}}
+            )
             figures[f"{rows.feed}_model"] = f"{rows.feed}-{newest.number}"
             figures |= {f"{rows.feed}_{name}_rows": n.rows for name, n in card.windows.items()}
         if newest is None:

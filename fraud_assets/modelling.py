@@ -1,5 +1,6 @@
 """One feed's model from its labelled rows: fit, calibrate, evaluate, describe."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from gpu_ops.training_rows import TrainingTable
 from resources.registry import Card, ModelParts, ModelVersion, RowCount
 from resources.settings import Settings
 
-MAX_TRAINING_ROWS: Final = 500_000
+MAX_TRAINING_ROWS: Final = 300_000
 """Every fraud and a weighted sample of the rest: more rows cost time and gain little."""
 
 INTENDED_USE: Final = (
@@ -67,7 +68,7 @@ def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
         _table(validation),
         params,
         device="cuda" if device == "gpu" else "cpu",
-        threads=settings.threads or 2,
+        threads=settings.threads or os.cpu_count() or 1,
     )
     forest = fit_forest(features.head(settings.forest_rows), features.columns, seed=settings.seed)
     calibration = fit_calibration(

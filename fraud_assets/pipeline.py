@@ -16,7 +16,7 @@ from fraud_assets.local_runs import AssetFigures, RunOutcome, execute, process_t
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.scoring import NO_MODEL, scorer_of
 from fraud_assets.state import UploadState
-from fraud_assets.training import Trainable, assess
+from fraud_assets.training import TRAINED_ON, Trainable, assess, trained_on
 from fraud_assets.uploads import Upload, UploadError, Uploads
 from gpu_ops.model_files import ModelFileError
 from resources.lake import Lake, LakeError
@@ -225,8 +225,29 @@ class Pipeline:
         ready, reasons = self._ready([name for name, one in champions.items() if one is None])
         for reason in reasons:
             self._say(reason)
-        if ready:
-            self._train(ready)
+        anew = [name for name in ready if self._may_judge_anew(name)]
+        if anew:
+            self._train(anew)
+
+    def _may_judge_anew(self, feed: str) -> bool:
+        """Whether training could end otherwise than last time: other rows, or no verdict yet.
+
+        The features that a model was trained on are in its manifest, so a run that was killed
+        between reading new rows and training them is made up for.
+        """
+        verdicts = self._registry.list(feed)
+        newest = self._registry.latest(feed)
+        if not verdicts or newest is None or newest.version != verdicts[-1].version:
+            return True
+        if newest.manifest.extra.get(TRAINED_ON) != trained_on(
+            assess(self.versions, self.feeds[feed], self._settings)
+        ):
+            return True
+        self._say(
+            f"no model for {feed}: {feed}-{newest.version} is {verdicts[-1].status.lower()} and "
+            f"nothing new was landed; {'; '.join(verdicts[-1].reasons)}"
+        )
+        return False
 
     def _champions(self) -> dict[str, ModelVersion | None]:
         """The champion of every feed; feeds whose champion is damaged are left out."""

@@ -1,6 +1,6 @@
 """The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,13 +68,29 @@ def raw_transactions(
         feeds = load_feeds(settings.feeds_dir)
         uploads = Uploads(lake, feeds)
         upload = uploads.get(context.partition_key)
+        feed = known_feed(feeds, upload)
         versions = Versions(lake)
         with feed_lease(lake, upload.feed):
-            intake = _take_in(lake, uploads, upload, feeds[upload.feed])
+            intake = _take_in(lake, uploads, upload, feed)
             draft = _draft(versions, context.run.run_id, upload, intake)
             _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
             yield from publish(versions, draft, meter)
         uploads.clear_refusal(upload.key)
+
+
+def known_feed(feeds: Mapping[str, Feed], upload: Upload) -> Feed:
+    """The feed of an upload.
+
+    Raises:
+        dagster.Failure: Its definition is not among those that are loaded here.
+    """
+    if upload.feed not in feeds:
+        raise dg.Failure(
+            description=f"{upload.file}: there is no feed {upload.feed!r} here; known feeds: "
+            f"{', '.join(sorted(feeds))}. Put its definition back, or set FRAUD_FEEDS_DIR.",
+            allow_retries=False,
+        )
+    return feeds[upload.feed]
 
 
 def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[object]:

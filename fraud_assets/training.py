@@ -25,6 +25,9 @@ from resources.versions import Manifest, Versions
 DEFAULT_LABEL_DELAY: Final = timedelta(days=7)
 """Gap between the windows where a feed says no label delay: chargebacks take about a week."""
 
+TRAINED_ON: Final = "trained_on"
+"""In a model's manifest: slot to content of the features that it was trained on."""
+
 IDENTITY: Final = ("transaction_id", "occurred_at", "feed", "payer_id", "transaction_amount")
 ROLES: Final = ("window", "is_fraud", "weight")
 _RAW_COLUMNS: Final = (
@@ -82,6 +85,12 @@ def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | No
     if reasons:
         return NotTrainable(feed, "; ".join(reasons))
     return Trainable(feed, split, tuple(sources))
+
+
+def trained_on(found: Trainable | NotTrainable) -> dict[str, str]:
+    """The features that training would read now: slot to content; none without enough labels."""
+    sources = found.sources if isinstance(found, Trainable) else ()
+    return {source.prepped.slot: source.prepped.content_id for source in sources}
 
 
 def training_frame(

@@ -1,5 +1,8 @@
 """Starts `refresh_alerts` when something was scored since the alerts were made."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
@@ -13,7 +16,9 @@ _IN_FLIGHT = (
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.STARTING,
     DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
 )
+_LONGEST_PAUSE: Final = timedelta(hours=1)
 
 
 @dg.sensor(
@@ -29,7 +34,8 @@ def refresh_sensor(
     """One tick: at most one run at a time, one run a digest, again if that run failed.
 
     The cursor is `<digest>-<try>`, which is also the run key: a failed run is requested again
-    under the next number, a digest that was published never.
+    under the next number, a digest that was published never. The second try comes at once, the
+    next ones after 1, 2, 4 and more minutes: what fails for good must not fail twice a minute.
     """
     versions = Versions(lake)
     digest = digest_of(scored_uploads(versions))
@@ -42,7 +48,11 @@ def refresh_sensor(
     )
     if running:
         return dg.SkipReason("A refresh is queued or running.")
-    run_key = f"{digest}-{_tries(context.cursor, digest) + 1}"
+    tries = _tries(context.cursor, digest)
+    pause = _pause(tries)
+    if pause and _last_end(context.instance) + pause > datetime.now(UTC):
+        return dg.SkipReason(f"No refresh of {tries} succeeded; the next waits for {pause}.")
+    run_key = f"{digest}-{tries + 1}"
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=run_key)], cursor=run_key)
 
 
@@ -50,3 +60,17 @@ def _tries(cursor: str | None, digest: str) -> int:
     """How often a run was requested for this digest."""
     asked, _, tries = (cursor or "").rpartition("-")
     return int(tries) if asked == digest else 0
+
+
+def _pause(tries: int) -> timedelta:
+    """How long after the last of so many tries the next one waits."""
+    if tries <= 1:
+        return timedelta(0)
+    return min(timedelta(minutes=2 ** min(tries - 2, 10)), _LONGEST_PAUSE)
+
+
+def _last_end(instance: dg.DagsterInstance) -> datetime:
+    """When the last refresh ended, UTC."""
+    last = instance.get_run_records(RunsFilter(tags={JOB_TAG: REFRESH.name}), limit=1)
+    ended = last[0].end_time if last else None
+    return datetime.fromtimestamp(ended or 0.0, UTC)

@@ -13,7 +13,7 @@ from fraud_assets.partitions import UPLOADS
 from fraud_assets.uploads import Upload, Uploads
 from resources.lake import Lake
 from resources.settings import Settings
-from resources.versions import Slot, Versions
+from resources.versions import Versions
 
 SETTLED_AFTER: Final = timedelta(seconds=3)
 """A file that changed a moment ago waits: its writer may only be pausing."""
@@ -50,12 +50,12 @@ def uploads_sensor(
     for refused in found.problems:
         context.log.warning(refused)
     registered = uploads.all()
+    processed = _processed(Versions(lake), uploads)
     cursor = _cursor(context.cursor, registered)
     pending = [
         upload
         for upload in registered
-        if upload.order > cursor - OVERLAP_UPLOADS
-        and not _is_processed(Versions(lake), uploads, upload)
+        if upload.order > cursor - OVERLAP_UPLOADS and upload.key not in processed
     ]
     # What was requested before takes no place of the new: it may run for long, or never succeed.
     again = [upload for upload in pending if upload.order <= cursor]
@@ -83,8 +83,7 @@ def _cursor(stored: str | None, registered: Sequence[Upload]) -> int:
     return cursor if cursor <= highest else 0
 
 
-def _is_processed(versions: Versions, uploads: Uploads, upload: Upload) -> bool:
-    if uploads.refusal(upload.key) is not None:
-        return True
-    slot = Slot.upload(UPLOAD_LAYERS["augmented_transactions"], upload.feed, upload.key)
-    return bool(versions.all_numbers(slot))
+def _processed(versions: Versions, uploads: Uploads) -> set[str]:
+    """The keys of all uploads that were scored or refused, with one listing for each."""
+    scored = versions.slots(UPLOAD_LAYERS["augmented_transactions"])
+    return {slot.upload_key for slot in scored if slot.upload_key} | uploads.refusals().keys()

@@ -277,11 +277,33 @@ def _project(folder: Path, instance: dg.DagsterInstance, **changes: object) -> P
     return Project(folder, settings, instance, definitions.build(settings))
 
 
+@pytest.fixture(scope="session")
+def session_project_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectOf]:
+    """Makes projects that several tests read; a name tells their folders apart."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield lambda name, **changes: _project(tmp_path_factory.mktemp(name), instance, **changes)
+
+
 @pytest.fixture
 def project_of(tmp_path: Path) -> Iterator[ProjectOf]:
     """Makes projects; settings are given by name, a folder decides which lake."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield lambda folder=tmp_path, **changes: _project(folder, instance, **changes)
+
+
+@pytest.fixture
+def copy_of(project_of: ProjectOf, tmp_path: Path) -> ProjectOf:
+    """A project of one's own on a copy of another's lake, for tests that change something."""
+
+    def copy(other: Project, **changes: object) -> Project:
+        if not (tmp_path / "lake").exists():
+            shutil.copytree(other.folder / "lake", tmp_path / "lake")
+        project = project_of(tmp_path, **changes)
+        keys = [upload.key for upload in project.uploads.all()]
+        project.instance.add_dynamic_partitions(str(UPLOADS.name), keys)
+        return project
+
+    return copy
 
 
 @pytest.fixture
@@ -316,22 +338,14 @@ class Trained:
     later: str
     unscored: pl.DataFrame
 
-    def copy(self, project_of: ProjectOf, folder: Path) -> Project:
-        """A project of its own on a copy of the lake, for tests that change something."""
-        shutil.copytree(self.project.folder / "lake", folder / "lake")
-        project = project_of(folder)
-        keys = [upload.key for upload in project.uploads.all()]
-        project.instance.add_dynamic_partitions(str(UPLOADS.name), keys)
-        return project
-
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(session_project_of: ProjectOf) -> Trained:
     """Ingest, train, score again, ingest more; about as little as the gate approves."""
-    with dg.DagsterInstance.ephemeral() as instance, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         # A busy machine must not decide what the gate says.
         patch.setattr("fraud_assets.modelling.call_latency", _calm_latency)
-        project = _project(tmp_path_factory.mktemp("trained"), instance)
+        project = session_project_of("trained")
         learned = project.ingest(traffic("learn", 5_000, 28, seed=1), "first.parquet")
         unscored = project.table("augmented_transactions", learned)
         for job, key in (("train_model", None), ("score_upload", learned)):
@@ -339,7 +353,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
             assert outcome.success, outcome.reason
         more = pl.concat([traffic("later", 400, 3, seed=2, after_days=28), fan_in("ring", 30.5)])
         later = project.ingest(more.sort("occurred_at"), "second.parquet")
-        yield Trained(project, learned, later, unscored)
+    return Trained(project, learned, later, unscored)
 
 
 def _calm_latency(call: Callable[[int], object]) -> Latency:

@@ -1,6 +1,5 @@
 """The augmented layer: scores without a model, with one, and what may alert."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -103,11 +102,10 @@ def test_frauds_score_higher_than_the_rest_on_days_the_model_never_saw(trained: 
 
 def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
     trained: "Trained",
-    project_of: "ProjectOf",
-    tmp_path: Path,
+    copy_of: "ProjectOf",
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    project = trained.copy(project_of, tmp_path)
+    project = copy_of(trained.project)
     before = project.manifest("augmented_transactions", trained.later)
     monkeypatch.setattr(scoring, "CHUNK_ROWS", 97)
     project.must("augmented_transactions", key=trained.later)
@@ -117,9 +115,9 @@ def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
 
 
 def test_a_model_whose_approval_is_withdrawn_scores_nothing(
-    trained: "Trained", project_of: "ProjectOf", tmp_path: Path
+    trained: "Trained", copy_of: "ProjectOf"
 ) -> None:
-    project = trained.copy(project_of, tmp_path)
+    project = copy_of(trained.project)
     verdict = Verdict(Status.REJECTED, ("a person said no",))
     ModelRegistry(project.versions).register("sim", 1, verdict, by="ann")
     outcome = project.make("augmented_transactions", trained.later)

@@ -138,9 +138,9 @@ def test_the_newest_snapshot_of_days_before_is_used(as_of: list[int], rows: list
 
 
 def test_a_ring_found_today_marks_tomorrows_payments_and_not_todays(
-    trained: "Trained", project_of: "ProjectOf", tmp_path: Path, rows: "Rows"
+    trained: "Trained", copy_of: "ProjectOf", rows: "Rows"
 ) -> None:
-    project = trained.copy(project_of, tmp_path)
+    project = copy_of(trained.project)
     outcome = project.run("refresh_alerts")
     assert outcome.success, outcome.reason
     as_of = project.manifest("fraud_rings").extra[AS_OF]

@@ -1,7 +1,6 @@
 """The model layer: windows, evaluation, the gate's verdict, and what serves after it."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,9 +18,9 @@ CEILINGS = ("average_precision", "roc_auc", "precision_at_capacity", "recall_at_
 
 
 @pytest.fixture
-def copy(trained: "Trained", project_of: "ProjectOf", tmp_path: Path) -> "Project":
+def copy(trained: "Trained", copy_of: "ProjectOf") -> "Project":
     """The trained project, to be changed at will."""
-    return trained.copy(project_of, tmp_path)
+    return copy_of(trained.project)
 
 
 def test_windows_follow_each_other_with_a_label_delay_between(trained: "Trained") -> None:

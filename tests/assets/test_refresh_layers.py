@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,12 +19,12 @@ GRAPHS = ("account_graph", "account_features", "fraud_rings")
 
 
 @pytest.fixture
-def copy(trained: "Trained", project_of: "ProjectOf", tmp_path: Path) -> "Project":
+def copy(trained: "Trained", copy_of: "ProjectOf") -> "Project":
     """The trained project before its first refresh, to be changed at will."""
-    return trained.copy(project_of, tmp_path)
+    return copy_of(trained.project)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bursts(rows: "Rows") -> pl.DataFrame:
     """Three payers who each make seven payments to different payees within an hour."""
     return rows(
@@ -41,6 +40,20 @@ def bursts(rows: "Rows") -> pl.DataFrame:
             for number in range(7)
         )
     )
+
+
+@pytest.fixture(scope="module")
+def scored(bursts: pl.DataFrame, session_project_of: "ProjectOf") -> "Project":
+    """A project without a model in which the bursts are scored; read-only."""
+    project = session_project_of("bursts")
+    project.ingest(bursts, "bursts.parquet")
+    return project
+
+
+@pytest.fixture
+def alerting(scored: "Project", copy_of: "ProjectOf") -> "Project":
+    """The same, to be changed at will; five alerts a day."""
+    return copy_of(scored)
 
 
 def told(project: "Project") -> Counter[str]:
@@ -72,7 +85,10 @@ def test_graph_features_and_rings_are_of_one_generation(
     }
 
 
-def test_edges_are_the_payments_of_the_window_by_pair(project: "Project", rows: "Rows") -> None:
+def test_edges_are_the_payments_of_the_window_by_pair(
+    project_of: "ProjectOf", rows: "Rows"
+) -> None:
+    project = project_of(graph_window_days=30)
     project.ingest(
         rows(
             {"hours": 0, "amount": 1.0, "payee_id": "too-old"},
@@ -135,11 +151,8 @@ def test_an_alert_keeps_id_rank_and_text_over_repeats_and_new_uploads(
     assert told(copy) == Counter(after["alert_id"].to_list())
 
 
-def test_capacity_is_per_day_over_all_feeds(
-    project_of: "ProjectOf", bursts: pl.DataFrame, tmp_path: Path
-) -> None:
-    project = project_of(tmp_path, daily_capacity=5)
-    project.ingest(bursts, "ours.parquet")
+def test_capacity_is_per_day_over_all_feeds(alerting: "Project", bursts: pl.DataFrame) -> None:
+    project = alerting
     lines = bursts.select(
         pl.format(
             "{},{},{},{},{}",
@@ -164,9 +177,9 @@ def test_capacity_is_per_day_over_all_feeds(
 
 
 def test_an_outbox_that_broke_once_is_filled_by_the_next_run_and_not_twice(
-    project: "Project", bursts: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    alerting: "Project", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.ingest(bursts, "bursts.parquet")
+    project = alerting
 
     def broken(_outbox: Outbox, number: int, _alerts: pl.DataFrame) -> bool:
         raise OSError(f"no space left for publication {number}")
@@ -189,9 +202,9 @@ def test_an_outbox_that_broke_once_is_filled_by_the_next_run_and_not_twice(
 
 
 def test_the_outbox_is_filled_without_a_run(
-    project: "Project", bursts: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    alerting: "Project", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.ingest(bursts, "bursts.parquet")
+    project = alerting
     with monkeypatch.context() as patch:
         patch.setattr(alerts, "fill_outbox", lambda _versions: [])
         refresh(project)
@@ -202,9 +215,9 @@ def test_the_outbox_is_filled_without_a_run(
 
 
 def test_a_ranking_from_before_the_last_publication_is_refused(
-    project: "Project", bursts: pl.DataFrame
+    alerting: "Project",
 ) -> None:
-    project.ingest(bursts, "bursts.parquet")
+    project = alerting
     refresh(project)
     before = project.manifest("published_alerts")
     outcome = project.make("published_alerts")
@@ -214,12 +227,11 @@ def test_a_ranking_from_before_the_last_publication_is_refused(
 
 
 def test_alerts_ranked_over_the_capacity_are_not_published(
-    project_of: "ProjectOf", bursts: pl.DataFrame, tmp_path: Path
+    scored: "Project", copy_of: "ProjectOf"
 ) -> None:
-    wide = project_of(tmp_path, daily_capacity=5)
-    wide.ingest(bursts, "bursts.parquet")
+    wide = copy_of(scored, daily_capacity=5)
     wide.must(*GRAPHS, "transaction_alerts", "ring_alerts")
-    narrow = project_of(tmp_path, daily_capacity=4)
+    narrow = copy_of(scored, daily_capacity=4)
     outcome = narrow.make("published_alerts")
     assert not outcome.success
     check = outcome.checks["published_alerts", "within_capacity"]
@@ -230,20 +242,19 @@ def test_alerts_ranked_over_the_capacity_are_not_published(
 
 
 def test_a_capacity_that_was_lowered_keeps_what_was_published_under_the_larger_one(
-    project_of: "ProjectOf", bursts: pl.DataFrame, tmp_path: Path
+    scored: "Project", copy_of: "ProjectOf"
 ) -> None:
-    wide = project_of(tmp_path, daily_capacity=5)
-    wide.ingest(bursts, "bursts.parquet")
+    wide = copy_of(scored, daily_capacity=5)
     refresh(wide)
-    narrow = project_of(tmp_path, daily_capacity=2)
+    narrow = copy_of(scored, daily_capacity=2)
     refresh(narrow)
-    assert narrow.table("published_alerts").height == 5
+    assert narrow.table("published_alerts").filter(alert_type="transaction").height == 5
 
 
 def test_a_ranking_that_withdraws_an_alert_is_not_published(
-    project: "Project", bursts: pl.DataFrame
+    alerting: "Project",
 ) -> None:
-    project.ingest(bursts, "bursts.parquet")
+    project = alerting
     refresh(project)
     published = project.manifest("published_alerts")
     project.must("transaction_alerts", "ring_alerts")

@@ -207,7 +207,7 @@ def test_a_feed_says_why_it_cannot_be_trained(versions: Versions, tmp_path: Path
     assert reason() == "no prepared transactions"
     store(versions, "short", [("a", 0, "ann", True, 1), ("b", 3, "bob", False, 4)])
     assert "too short to train and test" in reason()
-    store(versions, "few", _long(frauds=4))
+    store(versions, "few", _long(frauds=3))
     assert "4 known frauds; 5 needed" in reason()
 
 

@@ -1,0 +1,50 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import Result
+
+Cli = Callable[..., Result]
+Tables = Callable[[Path], dict[str, pl.DataFrame]]
+Environment = Callable[[Path], dict[str, str]]
+
+
+def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "fraud_assets.cli", "run", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_give_one_result(
+    cli: Cli,
+    tables: Tables,
+    process_environment: Environment,
+    undisturbed: Path,
+    learnable_csv: Path,
+    tmp_path: Path,
+) -> None:
+    cli(tmp_path, "land", str(learnable_csv), "--feed", "sim")
+    both = [started(process_environment(tmp_path)) for _ in range(2)]
+    ended = [run.communicate(timeout=300) for run in both]
+    assert [run.returncode for run in both] == [0, 0], ended
+    for output, _ in ended:
+        (upload,) = json.loads(output)["uploads"]
+        assert (upload["state"], upload["accepted"]) == ("accepted", 3024)
+    expected = tables(undisturbed)
+    for name, table in tables(tmp_path).items():
+        assert table.equals(expected[name]), name
+    told = [
+        json.loads(line)["alert_id"]
+        for file in (tmp_path / "lake" / "outbox" / "alerts").iterdir()
+        for line in file.read_text().splitlines()
+    ]
+    assert len(told) == len(set(told)) == len(expected["published_alerts"])
