@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,9 +71,7 @@ class Forest:
         Raises:
             ModelFileError: The file is truncated, altered or no forest.
         """
-        forest = cls(*unpack_forest(data))
-        _ = forest._trees  # checks the trees now, not at the first score
-        return forest
+        return _read_forest(data)
 
     @cached_property
     def _trees(self) -> "CompleteTrees":
@@ -94,6 +92,14 @@ class Forest:
         # max_samples_ is what a tree really drew: fewer than asked where rows were few.
         samples = np.array([self.model.max_samples_], np.int64)
         return len(self.model.estimators_) * float(average_path_length(samples)[0])
+
+
+# A process that scores many uploads reads the same file each time, and reading takes seconds.
+@lru_cache(maxsize=2)
+def _read_forest(data: bytes) -> Forest:
+    forest = Forest(*unpack_forest(data))
+    _ = forest._trees  # noqa: SLF001 - checks the trees now, not at the first score
+    return forest
 
 
 def fit_forest(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -204,19 +205,25 @@ class Booster:
         Raises:
             ModelFileError: The file is truncated, altered, or names no features.
         """
-        wait_passively()
-        import xgboost
+        return _read_booster(data, threads)
 
-        payload = unseal(data, "booster")
-        model = xgboost.Booster(None if threads is None else {"nthread": threads})
-        try:
-            model.load_model(bytearray(payload))
-        except xgboost.core.XGBoostError as error:
-            raise ModelFileError(f"the booster file cannot be read: {error}") from error
-        if not model.feature_names:
-            raise ModelFileError("the booster file names no features")
-        model.set_param({"device": "cpu"})
-        return cls(model, tuple(model.feature_names))
+
+# As with the forest: one reading for all uploads that a process scores.
+@lru_cache(maxsize=2)
+def _read_booster(data: bytes, threads: int | None) -> Booster:
+    wait_passively()
+    import xgboost
+
+    payload = unseal(data, "booster")
+    model = xgboost.Booster(None if threads is None else {"nthread": threads})
+    try:
+        model.load_model(bytearray(payload))
+    except xgboost.core.XGBoostError as error:
+        raise ModelFileError(f"the booster file cannot be read: {error}") from error
+    if not model.feature_names:
+        raise ModelFileError("the booster file names no features")
+    model.set_param({"device": "cpu"})
+    return Booster(model, tuple(model.feature_names))
 
 
 def train_booster(
