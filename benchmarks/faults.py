@@ -19,6 +19,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from click.testing import Result
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "tests" / "cli" / "killed_main.py"
@@ -90,10 +94,10 @@ def killed(folder: Path, asset: str, moment: str, expected: dict[str, object]) -
     reported = again.stderr.count("reported as failed")
     found = outcome(place)
     differing = [name for name in expected if found.get(name) != expected[name]]
-    is_right = (died.returncode, again.returncode, reported, differing) == (-9, 0, 1, [])
+    is_right = (died.returncode, again.exit_code, reported, differing) == (-9, 0, 1, [])
     seconds = time.perf_counter() - started
     print(
-        f"{asset:24} {moment:8} {died.returncode:>5} {again.returncode:>5} {reported:>8} "
+        f"{asset:24} {moment:8} {died.returncode:>5} {again.exit_code:>5} {reported:>8} "
         f"{'differ' if differing else 'same':>6}  {seconds:.0f} {' '.join(differing)}",
         flush=True,
     )
@@ -126,7 +130,7 @@ def outcome(place: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in TABLES:
         path = place / f"{name}.parquet"
-        export(place, name, path)
+        command(place, "export", name, "--out", str(path))
         found[name] = in_own_order(pl.read_parquet(path)).write_ndjson()
     told: list[str] = []
     for file in sorted((place / "lake" / "outbox" / "alerts").iterdir()):
@@ -140,28 +144,14 @@ def outcome(place: Path) -> dict[str, object]:
     return found
 
 
-def export(place: Path, name: str, path: Path) -> None:
-    """The command `export`, in this process: eleven more processes would take longer than a run."""
+def command(place: Path, *arguments: str, check: bool = True) -> "Result":
+    """The command line in this process: starting one for each would take longer than the work."""
     from click.testing import CliRunner
 
     from fraud_assets.cli import main as fraud_assets
 
-    arguments = ["export", name, "--out", str(path)]
     done = CliRunner().invoke(fraud_assets, arguments, env=environment(place))
-    if done.exit_code:
-        raise SystemExit(f"export {name}: {done.stderr}")
-
-
-def command(place: Path, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    """The command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fraud_assets.cli", *arguments],
-        env=environment(place),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check and done.returncode:
+    if check and done.exit_code:
         raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
     return done
 

@@ -90,9 +90,10 @@ def simulate(
 
     try:
         simulation = make(rows=rows, days=days, rings=rings, seed=seed)
+        paths = write(simulation, out, format=form, files=files)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _print(str(path) for path in write(simulation, out, format=form, files=files))
+    _print(str(path) for path in paths)
 
 
 @main.command()
@@ -203,8 +204,11 @@ def export(asset: str, upload: str | None, out: Path) -> None:
         raise click.ClickException(f"{asset} has no visible version yet")
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
-    frame.sink_parquet(partial)
-    partial.replace(out)
+    try:
+        frame.sink_parquet(partial)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
     _print([str(out)])
 
 
@@ -228,7 +232,8 @@ def _pipeline() -> "Iterator[Pipeline]":
     Progress goes to standard error as it happens; standard output is for the result alone.
     """
     from fraud_assets.definitions import build
-    from fraud_assets.local_runs import dead_runs_watched, open_instance
+    from fraud_assets.kept_instance import open_instance
+    from fraud_assets.local_runs import dead_runs_watched
     from fraud_assets.pipeline import Pipeline
     from resources.settings import Settings
 

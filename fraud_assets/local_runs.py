@@ -1,24 +1,17 @@
 """Runs of the project's jobs in this process, on an instance that is kept."""
 
-import os
 import re
-import shutil
 import socket
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import resources as package_files
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
 import psutil
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from sqlalchemy.exc import SQLAlchemyError
-
-from fraud_assets.partitions import UPLOADS
 
 HOST_TAG: Final = "fraud/host"
 PID_TAG: Final = "fraud/pid"
@@ -37,8 +30,6 @@ _UNFINISHED: Final = (
 _REASON_LENGTH: Final = 600
 # Errors of this project are written for people; those of libraries need their class to be found.
 _OWN_ERROR: Final = re.compile(r"^(?:fraud_assets|resources|gpu_ops|schedules)\.[\w.]+: ")
-_LOCK: Final = ".fraud-assets.lock"
-_LOCK_WAIT_SECONDS: Final = 120.0
 # Two readings of one process's start may differ by the correction of the clock in between.
 _START_TOLERANCE_SECONDS: Final = 2.0
 # The console shows what a person must know; every event is in the instance all the same.
@@ -69,48 +60,6 @@ class RunOutcome:
     success: bool
     reason: str = ""
     assets: Mapping[str, AssetFigures] = field(default_factory=dict)
-
-
-def instance_home() -> Path:
-    """The folder of the kept instance: DAGSTER_HOME, else `.dagster` here."""
-    return Path(os.environ.get("DAGSTER_HOME") or ".dagster").resolve()
-
-
-def open_instance() -> dg.DagsterInstance:
-    """The kept instance; its folder, `dagster.yaml` and databases are made where they are absent.
-
-    One process at a time: two that make the databases at once get in each other's way.
-    """
-    home = instance_home()
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    with _alone(home / _LOCK):
-        if not config.exists():
-            partial = home / f".dagster.yaml.{os.getpid()}"
-            shutil.copyfile(_default_config(), partial)
-            partial.replace(config)
-        os.environ["DAGSTER_HOME"] = str(home)
-        instance = dg.DagsterInstance.get()
-        instance.get_runs_count()
-        instance.get_dynamic_partitions(UPLOADS.name or "")
-    return instance
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Holds a lock on this machine that ends with the process: an open write to SQLite."""
-    with closing(sqlite3.connect(path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-
-
-def _default_config() -> Path:
-    root = Path(str(package_files.files("fraud_assets"))).parent / "dagster.yaml"
-    if not root.exists():
-        raise FileNotFoundError(
-            f"no dagster.yaml in {instance_home()} and none at {root}; copy the project's there"
-        )
-    return root
 
 
 def process_tags(command: str) -> dict[str, str]:

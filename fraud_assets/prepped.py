@@ -4,10 +4,12 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from fraud_assets import layers
@@ -35,6 +37,7 @@ from resources.settings import Settings
 from resources.versions import Manifest, Versions
 
 NAME: Final = "prepped_transactions"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SAME_ROWS: Final = "same_rows_as_raw"
 FEATURE_MEANING: Final = {feature.name: feature.description for feature in CATALOGUE}
 CATALOGUE_DIGEST: Final = hashlib.sha256(
@@ -106,32 +109,44 @@ class History:
     inputs: dict[str, str]
 
 
-def raw_inputs(raw: Mapping[str, Manifest], upload: Upload) -> dict[str, Manifest]:
-    """Those of a feed's visible raw versions that an upload's features read, by upload key.
+class RawVersions:
+    """A feed's visible raw versions, ready to tell which of them an upload's features read."""
 
-    Those whose event times reach into the upload's span or its look-back. A version
-    of the features is stale when this set differs from the one it was made of.
-    """
-    target = raw.get(upload.key)
-    if target is None:
-        raise dg.Failure(
-            description=f"{upload.key} has no raw version; materialize raw_transactions first.",
-            allow_retries=False,
-        )
-    if target.event_from is None or target.event_to is None:
-        return {upload.key: target}
-    start = target.event_from - history_needed(CATALOGUE)
-    return {
-        key: manifest
-        for key, manifest in raw.items()
-        if key == upload.key
-        or (
-            manifest.event_from is not None
-            and manifest.event_to is not None
-            and manifest.event_to >= start
-            and manifest.event_from <= target.event_to
-        )
-    }
+    def __init__(self, raw: Mapping[str, Manifest]) -> None:
+        """Takes the versions by upload key; those without rows are read by nobody else."""
+        self._raw = raw
+        spans = [
+            (key, one.event_from, one.event_to)
+            for key, one in raw.items()
+            if one.event_from is not None and one.event_to is not None
+        ]
+        self._keys = [key for key, _, _ in spans]
+        self._first = np.array([_microseconds(first) for _, first, _ in spans], dtype=np.int64)
+        self._last = np.array([_microseconds(last) for _, _, last in spans], dtype=np.int64)
+
+    def read_by(self, key: str) -> dict[str, Manifest]:
+        """The versions whose event times reach into an upload's span or its look-back.
+
+        A version of the features is stale when this set differs from the one it was made of.
+
+        Raises:
+            dagster.Failure: The upload has no raw version.
+        """
+        target = self._raw.get(key)
+        if target is None:
+            raise dg.Failure(
+                description=f"{key} has no raw version; materialize raw_transactions first.",
+                allow_retries=False,
+            )
+        if target.event_from is None or target.event_to is None:
+            return {key: target}
+        start = _microseconds(target.event_from - history_needed(CATALOGUE))
+        reached = (self._last >= start) & (self._first <= _microseconds(target.event_to))
+        return {self._keys[place]: self._raw[self._keys[place]] for place in reached.nonzero()[0]}
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def input_versions(read: dict[str, Manifest]) -> dict[str, str]:
@@ -141,7 +156,7 @@ def input_versions(read: dict[str, Manifest]) -> dict[str, str]:
 
 
 def _history(versions: Versions, upload: Upload) -> History:
-    read = raw_inputs(layers.visible(versions, RAW_NAME, upload.feed), upload)
+    read = RawVersions(layers.visible(versions, RAW_NAME, upload.feed)).read_by(upload.key)
     target = read[upload.key]
     scans = [
         versions.scan(manifest).with_columns(is_target=pl.lit(key == upload.key))

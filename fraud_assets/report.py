@@ -134,24 +134,31 @@ def summary_lines(
     yield from table("Assets made", ["asset", "rows", "seconds", "peak MiB"], took, numbers=3)
     yield from model_lines(versions, feeds)
     yield from alert_lines(versions)
+    needy = [one for one in states if _state(one, report) != "accepted"]
     problems = [
-        *(
-            f"{one.upload.file}: {_why(one, report)}"
-            for one in states
-            if _state(one, report) != "accepted"
-        ),
+        *_capped([f"{one.upload.file}: {_why(one, report)}" for one in needy], "more uploads"),
         *report.problems,
     ]
     if problems:
         yield ""
     for problem in problems:
-        yield from _paragraph("! ", problem, "  ")
+        yield from _paragraph("! ", problem, "  ", lines=None)
+
+
+def _capped(lines: Sequence[str], what: str) -> list[str]:
+    """The last lines, the newest, and how many more there are."""
+    hidden = len(lines) - NEWEST_UPLOADS
+    if hidden <= 0:
+        return list(lines)
+    return [f"{hidden:,} {what}; --json lists them all", *lines[-NEWEST_UPLOADS:]]
 
 
 def upload_lines(states: Sequence[UploadState], report: Report) -> Iterator[str]:
     """The uploads that need a look and the newest others, and how many more there are."""
     usual = [one for one in states if _state(one, report) == "accepted" and not one.is_stale]
-    hidden = {one.upload.key for one in usual[:-NEWEST_UPLOADS]}
+    known = {one.upload.key for one in usual}
+    others = [one for one in states if one.upload.key not in known]
+    hidden = {one.upload.key for group in (usual, others) for one in group[:-NEWEST_UPLOADS]}
     shown = [
         [
             one.upload.feed,
@@ -163,7 +170,7 @@ def upload_lines(states: Sequence[UploadState], report: Report) -> Iterator[str]
         if one.upload.key not in hidden
     ]
     header = ["feed", "file", "state", "received", "accepted", "duplicate", "quarantined"]
-    more = f" ({len(hidden):,} older ones, all accepted, are not listed)" if hidden else ""
+    more = f" ({len(hidden):,} older ones are not listed; --json lists them all)" if hidden else ""
     yield from table(f"Uploads{more}", header, shown, numbers=4)
 
 
@@ -217,15 +224,15 @@ def alert_lines(versions: Versions) -> Iterator[str]:
         yield from _paragraph(f"  {rank:>3}  {kind:<11}  ", at_stake + text, " " * 20)
 
 
-def _paragraph(start: str, text: str, indent: str) -> list[str]:
-    """Text as wide as the terminal, three lines at most."""
+def _paragraph(start: str, text: str, indent: str, lines: int | None = _LINES_A_TEXT) -> list[str]:
+    """Text as wide as the terminal; what does not fit into so many lines is cut off."""
     width = max(shutil.get_terminal_size((100, 24)).columns, len(indent) + 40)
     return textwrap.wrap(
         text,
         width,
         initial_indent=start,
         subsequent_indent=indent,
-        max_lines=_LINES_A_TEXT,
+        max_lines=lines,
         placeholder=" …",
         break_on_hyphens=False,
     )
@@ -245,7 +252,9 @@ def status_lines(
         for one in states
         if one.state == "accepted" and one.reason
     ]
-    report = Report(problems=[*damaged, *stale, *problems])
+    report = Report(
+        problems=[*_capped(damaged, "more"), *_capped(stale, "more stale uploads"), *problems]
+    )
     yield from summary_lines(states, report, versions, feeds)
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from fraud_assets import layers
 from fraud_assets.feeds import Feed
-from fraud_assets.prepped import input_versions, raw_inputs
+from fraud_assets.prepped import RawVersions, input_versions
 from fraud_assets.uploads import Upload, Uploads
 from resources.registry import ModelRegistry
 from resources.versions import Manifest, Slot, Surveyed, Versions
@@ -56,7 +56,7 @@ def upload_states(
     """
     refusals = uploads.refusals()
     found = {asset: versions.survey(folder) for asset, folder in layers.UPLOAD_LAYERS.items()}
-    raw = {name: _readable_raw(found["raw_transactions"], name) for name in feeds}
+    raw = {name: _intact_raw(found["raw_transactions"], name) for name in feeds}
     states = []
     for upload in uploads.all():
         refusal = refusals.get(upload.key)
@@ -64,7 +64,7 @@ def upload_states(
         if refusal is not None and (feed is None or refusal.feed_digest == feed.digest):
             states.append(_refused(upload, refusal.reason))
         else:
-            states.append(_state(found, upload, raw.get(upload.feed, {})))
+            states.append(_state(found, upload, raw.get(upload.feed)))
     return states
 
 
@@ -74,7 +74,7 @@ def is_processed(versions: Versions, upload: Upload) -> bool:
         asset: versions.survey(layers.upload_slot(asset, upload.feed, upload.key).prefix)
         for asset in CHAIN
     }
-    one = _state(found, upload, {})
+    one = _state(found, upload, None)
     return one.state == "accepted" and not one.damaged
 
 
@@ -82,7 +82,7 @@ def _refused(upload: Upload, reason: str) -> UploadState:
     return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
 
 
-def _state(found: Survey, upload: Upload, raw_of_feed: dict[str, Manifest]) -> UploadState:
+def _state(found: Survey, upload: Upload, raw_of_feed: RawVersions | None) -> UploadState:
     manifests: dict[str, Manifest] = {}
     damaged: dict[str, str] = {}
     for asset in CHAIN:
@@ -117,24 +117,26 @@ def _is_linked(manifests: dict[str, Manifest]) -> bool:
 
 
 def _is_stale(
-    raw_of_feed: dict[str, Manifest], upload: Upload, manifests: dict[str, Manifest]
+    raw_of_feed: RawVersions | None, upload: Upload, manifests: dict[str, Manifest]
 ) -> bool:
-    if upload.key not in raw_of_feed:
+    if raw_of_feed is None:
         return False
-    now = input_versions(raw_inputs(raw_of_feed, upload))
-    return manifests["prepped_transactions"].inputs != now
+    made_of = manifests["prepped_transactions"].inputs
+    read = raw_of_feed.read_by(upload.key)
+    # The catalogue is among the inputs too. Unequal numbers need no comparison of contents.
+    return len(made_of) != len(read) + 1 or made_of != input_versions(read)
 
 
-def _readable_raw(raw: Mapping[Slot, Surveyed], feed: str) -> dict[str, Manifest]:
-    """A feed's visible raw versions; none where one is damaged, since nobody knows its rows."""
+def _intact_raw(raw: Mapping[Slot, Surveyed], feed: str) -> RawVersions | None:
+    """A feed's visible raw versions; None where one is damaged, since nobody knows its rows."""
     mine = {
         slot.upload_key: one
         for slot, one in raw.items()
         if slot.upload_key is not None and slot.prefix.startswith(f"raw/feed={feed}/")
     }
     if any(one.problem for one in mine.values()):
-        return {}
-    return {key: one.manifest for key, one in mine.items() if one.manifest is not None}
+        return None
+    return RawVersions({k: one.manifest for k, one in mine.items() if one.manifest is not None})
 
 
 def _count(raw: Manifest | None, name: str) -> int:

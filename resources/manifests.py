@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
@@ -109,7 +110,7 @@ class Manifest(BaseModel):
     published_at: AwareDatetime
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
-    @property
+    @cached_property
     def content_id(self) -> str:
         """A hash over names and hashes of the files: equal content, equal id, in any lake."""
         return content_id(self.files)

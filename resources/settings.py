@@ -114,7 +114,8 @@ class Settings(BaseSettings):
             settings = cls()
         except ValidationError as error:
             problems += [
-                f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}={one['input']!r}: {one['msg']}"
+                f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}={one['input']!r}: "
+                f"{one['msg'].removeprefix('Value error, ')}"
                 for one in error.errors()
             ]
         if problems:

@@ -94,6 +94,18 @@ def test_expected_loss_is_probability_times_amount_and_decides_who_may_alert(
     assert len(best) == 3 * CAPACITY
 
 
+def test_a_loss_below_the_cost_of_a_review_is_not_worth_one(
+    trained: "Trained", copy_of: "ProjectOf"
+) -> None:
+    project = copy_of(trained.project, review_cost=150.0)
+    project.must("augmented_transactions", key=trained.later)
+    table = project.table("augmented_transactions", trained.later)
+    cheap = trained.project.table("augmented_transactions", trained.later)
+    worth = cheap.filter("may_alert", pl.col("expected_loss") >= 150.0)["transaction_id"]
+    assert 0 < worth.len() < cheap["may_alert"].sum()
+    assert table.filter("may_alert")["transaction_id"].to_list() == worth.to_list()
+
+
 def test_frauds_score_higher_than_the_rest_on_days_the_model_never_saw(trained: "Trained") -> None:
     table = trained.project.table("augmented_transactions", trained.later)
     mean = dict(table.group_by("is_fraud").agg(pl.col("fraud_probability").mean()).iter_rows())

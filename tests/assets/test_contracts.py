@@ -170,6 +170,22 @@ TABLES = {
     "evaluation": EVALUATION,
 }
 
+MAY_BE_NULL: dict[str, set[str]] = {
+    "raw": {"payer_balance_before", "payee_balance_before", "is_fraud", "label_known_at"},
+    "prepped": {"ratio"},
+    "augmented": {
+        "is_fraud",
+        "label_known_at",
+        "fraud_probability",
+        "expected_loss",
+        "model_version",
+        "payer_ring_score",
+        "payee_ring_score",
+        "ring_snapshot",
+    },
+    "alerts": {"expected_loss"},
+    "evaluation": {"value", "ceiling", "random"},
+}
 NAN, INFINITE = float("nan"), float("inf")
 # Table, what is wrong with the only row, and how the broken rule begins; the column is the key.
 WRONG_VALUES: list[tuple[str, Row, str]] = [
@@ -233,6 +249,14 @@ def test_a_valid_row_keeps_the_contract_in_every_form(name: str) -> None:
     result = table.contract.evaluate(frame, "attempt=1")
     assert result.passed
     assert result.metadata["violations"] == dg.MetadataValue.int(0)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_only_these_columns_may_be_null(name: str) -> None:
+    columns = TABLES[name].contract.schema.columns
+    assert {one for one, column in columns.items() if column.nullable} == MAY_BE_NULL.get(
+        name, set()
+    )
 
 
 def test_no_contract_is_left_out() -> None:

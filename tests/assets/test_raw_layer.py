@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,7 +14,7 @@ from fraud_assets import layers, raw
 from fraud_assets.feeds import ReadResult, read_upload
 
 if TYPE_CHECKING:
-    from tests.assets.conftest import Outcome, Project
+    from tests.assets.conftest import Outcome, Project, ProjectOf
 
 HEADER = "transaction_id,occurred_at,kind,amount,currency,payer_id,payee_id,is_fraud"
 
@@ -174,6 +176,19 @@ def test_a_file_that_a_mended_feed_accepts_is_refused_no_more(project: "Project"
     project.uploads.record_refusal(key, "an earlier feed had no such kind", "another digest")
     project.must("raw_transactions", key=key)
     assert project.uploads.refusal(key) is None
+
+
+def test_an_upload_whose_feed_is_gone_says_what_to_put_back(
+    project_of: "ProjectOf", tmp_path: Path
+) -> None:
+    folder = tmp_path / "own feeds"
+    folder.mkdir()
+    shipped = resources.files("fraud_assets.feeds").joinpath("sim.yaml").read_text("utf-8")
+    (folder / "mine.yaml").write_text(shipped.replace("name: sim", "name: mine"), "utf-8")
+    key = project_of(feeds_dir=folder).land(csv(*ordinary(1, 5)), "week.csv", feed="mine")
+    project_of(feeds_dir=folder).must("raw_transactions", key=key)
+    outcome = project_of().make("raw_transactions", key)
+    assert "there is no feed 'mine' here; known feeds: aml, card, paysim, sim" in outcome.reason
 
 
 def test_an_upload_of_known_rows_alone_goes_all_the_way(project: "Project") -> None:

@@ -217,7 +217,9 @@ def test_a_feed_with_enough_labels_is_split_over_its_whole_span(
     later, earlier = store(versions, "a", _long(9)[50:]), store(versions, "b", _long(9)[:50])
     limits = Settings(lake=str(tmp_path / "lake"), min_fraud_labels=5)
     # Features of other raw rows than the visible ones take no part.
-    _publish(versions, "raw_transactions", "stale", pl.DataFrame({"transaction_id": ["x"]}), {})
+    stale = store(versions, "stale", [("x", 40, "ann", False, 41), ("y", 41, "ann", False, 42)])
+    kept = versions.scan(stale.raw).collect().head(1)
+    _publish(versions, "raw_transactions", "stale", kept, {})
     found = assess(versions, FEED, limits)
     assert isinstance(found, Trainable), found
     assert found.sources == (earlier, later)

@@ -1,6 +1,5 @@
 """Every night the feeds are trained whose labels allow it; the others say why not."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ import pytest
 from fraud_assets import layers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.automation.conftest import Automation
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

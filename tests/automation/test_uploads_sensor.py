@@ -73,6 +73,19 @@ def test_a_tick_takes_its_fill_and_the_next_one_the_rest(automation: "Automation
     assert cursor == "5"
 
 
+@pytest.mark.parametrize(
+    ("setting", "most"), [("uploads_per_tick", 2), ("upload_hash_bytes_per_tick", 2 * len(ONE))]
+)
+def test_a_tick_reads_no_more_than_the_settings_say(
+    automation: "Automation", setting: str, most: int
+) -> None:
+    automation.configure(**{setting: most})
+    for number in range(1, 4):
+        automation.drop(f"sim/f{number}.csv", ONE, changed=1_000 + number)
+    automation.tick("uploads_sensor")
+    assert [one.file for one in automation.uploads.all()] == ["f1.csv", "f2.csv"]
+
+
 def test_what_is_already_registered_is_capped_too(automation: "Automation") -> None:
     for number in range(1, 4):
         automation.drop(f"sim/f{number}.csv", changed=1_000 + number)

@@ -240,6 +240,21 @@ def test_the_good_file_is_whole(bad_input: BadInput, cli: Cli) -> None:
 
 
 @pytest.mark.slow
+def test_several_damaged_uploads_that_share_rows_are_repaired_to_what_they_were(
+    bad_input: BadInput, cli: Cli, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(bad_input.place / "lake", lake)
+    for file in ("good.csv", "ids-of-good.csv", "good-renamed.csv"):
+        (upload,) = bad_input.uploads[file]
+        folder = lake / "raw" / "feed=sim" / f"upload={upload['key']}"
+        (folder / "manifest" / "1.json").write_text("{")
+    repaired = json.loads(cli(tmp_path, "run", "--json").stdout)
+    assert repaired["uploads"] == bad_input.run["uploads"]
+    assert list(repaired["assets"]) == ["raw_transactions"]
+
+
+@pytest.mark.slow
 def test_the_same_run_again_does_nothing_and_tells_what_still_needs_a_person(
     bad_input: BadInput, cli: Cli
 ) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import Result
+
+from gpu_ops.ranking import rank_ring_alerts
 
 Cli = Callable[..., Result]
 Tables = Callable[[Path], dict[str, pl.DataFrame]]
@@ -48,3 +51,27 @@ def test_two_runs_at_once_give_one_result(
         for line in file.read_text().splitlines()
     ]
     assert len(told) == len(set(told)) == len(expected["published_alerts"])
+
+
+def test_a_ranking_that_another_run_overtook_is_no_failure(
+    cli: Cli, tables: Tables, undisturbed: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("graphs", "alerts", "outbox"):
+        shutil.rmtree(copied / "lake" / folder)
+    overtaken: list[int] = []
+
+    def rank_late(
+        rings: pl.DataFrame, published: pl.DataFrame | None, *, capacity: int
+    ) -> pl.DataFrame:
+        if not overtaken:
+            overtaken.append(1)
+            assert cli(copied, "run").exit_code == 0
+        return rank_ring_alerts(rings, published, capacity=capacity)
+
+    monkeypatch.setattr("fraud_assets.alerts.rank_ring_alerts", rank_late)
+    done = cli(copied, "run", "--json")
+    assert overtaken
+    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (0, [])
+    assert "another run published alerts meanwhile" in done.stderr
+    assert tables(copied)["published_alerts"].equals(tables(undisturbed)["published_alerts"])
+    assert len(list((copied / "lake" / "outbox" / "alerts").iterdir())) == 1
