@@ -72,7 +72,7 @@ def augmented_transactions(
         versions = Versions(lake)
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
         scorer = scorer_of(versions, upload.feed, context.run.run_id, settings)
-        rings = known_rings(versions, raw.event_from, raw.event_to)
+        rings = known_rings(versions, upload.feed, raw.event_from, raw.event_to)
         sources = Upload(
             known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
         )

@@ -8,7 +8,7 @@ import polars as pl
 
 from fraud_assets import layers, pictures
 from fraud_assets.checks import column_schema
-from fraud_assets.known_rings import AS_OF
+from fraud_assets.known_rings import AS_OF, AS_OF_FEEDS
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import lineage, preview
 from fraud_assets.publication import (
@@ -25,10 +25,12 @@ from fraud_assets.refresh import (
     SCORED,
     digest_of,
     latest_event,
+    latest_events,
     scan_window,
     scored_uploads,
     scored_with,
     snapshot,
+    within,
 )
 from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, MEANING, RINGS
 from gpu_ops.engine import Engine
@@ -82,13 +84,17 @@ def account_graph(
         attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run.run_id)
         attempt.write_table(edges)
         as_of = latest_event(scored)
+        looked_back_on = max(settings.graph_window_days, settings.alert_window_days)
         draft = Draft(
             attempt=attempt,
             checks=[ACCOUNT_GRAPH.evaluate(edges, rejected_label(attempt))],
             inputs={DIGEST: digest},
             extra={
-                SCORED: {one.slot: one.number for one in scored},
+                SCORED: {one.slot: one.number for one in within(scored, looked_back_on)},
                 AS_OF: None if as_of is None else as_of.isoformat(),
+                AS_OF_FEEDS: {
+                    feed: latest.isoformat() for feed, latest in latest_events(scored).items()
+                },
             },
             metadata={
                 "as_of": str(as_of),
@@ -192,7 +198,7 @@ def fraud_rings(
                 graph.slot: graph.content_id,
                 accounts.slot: accounts.content_id,
             },
-            extra={AS_OF: graph.extra[AS_OF]},
+            extra={name: graph.extra[name] for name in (AS_OF, AS_OF_FEEDS)},
             metadata={
                 **{f"limit_{name}": times for name, times in found.cut.items()},
                 **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},

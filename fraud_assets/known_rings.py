@@ -16,6 +16,9 @@ from resources.versions import CorruptManifestError, Manifest, Versions
 AS_OF: Final = "as_of"
 """In a graph version's figures: the latest event that it knows."""
 
+AS_OF_FEEDS: Final = "as_of_feeds"
+"""In the same figures: the latest event of each feed, since feeds have calendars of their own."""
+
 LOOKED_AT: Final = 400
 """Snapshots read at most, newest first: more than a year of daily ones."""
 
@@ -58,16 +61,18 @@ class KnownRings:
         return placed.select(*rows.columns, "payer_ring_score", "payee_ring_score", "ring_snapshot")
 
 
-def known_rings(versions: Versions, first: datetime | None, last: datetime | None) -> KnownRings:
-    """What was known of rings before each UTC day of a span of event time."""
+def known_rings(
+    versions: Versions, feed: str, first: datetime | None, last: datetime | None
+) -> KnownRings:
+    """What was known of a feed's rings before each UTC day of a span of event time."""
     days = _days(first, last)
-    snapshots = _snapshots(versions, days[0]) if days else []
+    snapshots = _snapshots(versions, feed, days[0]) if days else []
     chosen: dict[date, int] = {}
     for day in days:
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        earlier = [one for one in snapshots if _as_of(one) < midnight]
+        earlier = [one for one in snapshots if _as_of(one, feed) < midnight]
         if earlier:
-            best = max(earlier, key=lambda one: (_as_of(one), one.number))
+            best = max(earlier, key=lambda one: (_as_of(one, feed), one.number))
             chosen[day] = best.number
     used = [one for one in snapshots if one.number in set(chosen.values())]
     empty = pl.DataFrame(
@@ -89,8 +94,10 @@ def _days(first: datetime | None, last: datetime | None) -> list[date]:
     return [start + timedelta(days=day) for day in range((end - start).days + 1)]
 
 
-def _as_of(snapshot: Manifest) -> datetime:
-    stored = snapshot.extra.get(AS_OF)
+def _as_of(snapshot: Manifest, feed: str) -> datetime:
+    feeds = snapshot.extra.get(AS_OF_FEEDS)
+    # Without the feed among them, nothing of it was known.
+    stored = feeds.get(feed) if isinstance(feeds, dict) else snapshot.extra.get(AS_OF)
     # A snapshot that does not say what it knows is never taken for an early one.
     return (
         datetime.fromisoformat(stored)
@@ -99,7 +106,7 @@ def _as_of(snapshot: Manifest) -> datetime:
     )
 
 
-def _snapshots(versions: Versions, first_day: date) -> list[Manifest]:
+def _snapshots(versions: Versions, feed: str, first_day: date) -> list[Manifest]:
     """Snapshots, newest first, until one was known before the first day."""
     slot = layers.snapshot_slot("fraud_rings")
     found: list[Manifest] = []
@@ -113,7 +120,7 @@ def _snapshots(versions: Versions, first_day: date) -> list[Manifest]:
                 raise
             # A refresh repaired it: a later version knows the same days.
             continue
-        if _as_of(found[-1]) < midnight:
+        if _as_of(found[-1], feed) < midnight:
             break
     return found
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 import dagster as dg
@@ -71,16 +72,48 @@ def scored_with(versions: Versions, graph: Manifest) -> list[Manifest]:
     return [versions.get(Slot(slot), int(str(n))) for slot, n in sorted(numbers.items())]
 
 
+def within(scored: list[Manifest], days: int) -> list[Manifest]:
+    """The scored versions that reach into the last days of their feed."""
+    return [
+        one
+        for mine in _by_feed(scored)
+        for one in mine
+        if (start := _window_start(mine, days)) is not None
+        and one.event_to is not None
+        and one.event_to >= start
+    ]
+
+
 def scan_window(versions: Versions, scored: list[Manifest], days: int) -> pl.LazyFrame:
-    """The scored transactions of the last days, counted back from the latest event."""
-    latest = max((one.event_to for one in scored if one.event_to is not None), default=None)
-    if latest is None:
-        return versions.scan_all(scored)
-    start = latest - timedelta(days=days)
-    inside = [one for one in scored if one.event_to is not None and one.event_to >= start]
-    return versions.scan_all(inside).filter(pl.col("occurred_at") >= start)
+    """The scored transactions of the last days of each feed.
+
+    The days count back from the latest event of the feed itself: feeds have calendars of their
+    own, and the newest one must not push the others out of sight.
+    """
+    windows = [
+        versions.scan_all(within(mine, days)).filter(pl.col("occurred_at") >= start)
+        for mine in _by_feed(scored)
+        if (start := _window_start(mine, days)) is not None
+    ]
+    return pl.concat(windows) if windows else versions.scan_all(scored)
+
+
+def latest_events(scored: list[Manifest]) -> dict[str, datetime]:
+    """The latest event time of each feed's scored transactions."""
+    found = {layers.feed_of(mine[0]): latest_event(mine) for mine in _by_feed(scored)}
+    return {feed: latest for feed, latest in found.items() if latest is not None}
 
 
 def latest_event(scored: list[Manifest]) -> datetime | None:
     """The latest event time of all scored transactions."""
     return max((one.event_to for one in scored if one.event_to is not None), default=None)
+
+
+def _by_feed(scored: list[Manifest]) -> list[list[Manifest]]:
+    ordered = sorted(scored, key=layers.feed_of)
+    return [list(mine) for _, mine in groupby(ordered, key=layers.feed_of)]
+
+
+def _window_start(mine: list[Manifest], days: int) -> datetime | None:
+    latest = latest_event(mine)
+    return None if latest is None else latest - timedelta(days=days)

@@ -38,23 +38,28 @@ class Scorer:
     Attributes:
         name: The champion's name, or `none`.
         model: The champion; None where no model was approved.
-        forest: The champion's forest, or the one fitted on the feed's earliest rows.
+        forest: The champion's forest, or the one fitted on the feed's earliest rows; None where
+            the feed has no row yet, so there is none to score either.
         is_in_sample: Expression over `occurred_at`: rows that helped to make what scores.
     """
 
     name: str
     model: ModelVersion | None
-    forest: "Forest"
+    forest: "Forest | None"
     is_in_sample: pl.Expr
 
     def scores(self, features: pl.DataFrame, threads: int | None) -> pl.DataFrame:
         """`anomaly_score` and `fraud_probability` (null without a model), Float32."""
         if self.model is None:
             probability = pl.Series([None], dtype=pl.Float32).new_from_index(0, features.height)
-            anomaly = self.forest.score(features, threads=threads)
+            anomaly = (
+                pl.Series(dtype=pl.Float32)
+                if self.forest is None
+                else pl.Series(self.forest.score(features, threads=threads))
+            )
         else:
             found = self.model.score(features, threads=threads)
-            anomaly = found.anomaly
+            anomaly = pl.Series(found.anomaly)
             probability = pl.Series(found.probability).cast(pl.Float32)
         return pl.DataFrame({"anomaly_score": anomaly, "fraud_probability": probability})
 
@@ -81,16 +86,17 @@ def scorer_of(versions: Versions, feed: str, run_id: str, settings: Settings) ->
     return Scorer(NO_MODEL, None, forest, is_fitted)
 
 
-def _fit_first_forest(versions: Versions, feed: str, run_id: str, settings: Settings) -> "Forest":
+def _fit_first_forest(
+    versions: Versions, feed: str, run_id: str, settings: Settings
+) -> "Forest | None":
     from gpu_ops.anomaly import fit_forest
 
     prepped = layers.visible(versions, "prepped_transactions", feed)
     oldest_first = sorted(prepped.values(), key=lambda one: (str(one.event_from), one.slot))
-    rows = (
-        versions.scan_all([one for one in oldest_first if one.rows])
-        .head(settings.forest_rows)
-        .collect()
-    )
+    filled = [one for one in oldest_first if one.rows]
+    if not filled:
+        return None
+    rows = versions.scan_all(filled).head(settings.forest_rows).collect()
     columns = [name for name in rows.columns if name not in IDENTIFIERS]
     forest = fit_forest(rows, columns, seed=settings.seed)
     attempt = versions.begin(ModelRegistry.forest_slot(feed), run_id)

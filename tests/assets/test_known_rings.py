@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud_assets import layers
-from fraud_assets.known_rings import AS_OF, known_rings
+from fraud_assets.known_rings import AS_OF, AS_OF_FEEDS, known_rings
 from resources.lake import Lake
 from resources.versions import Versions
 
@@ -58,7 +58,7 @@ def payments(*at: datetime, payer: str = "ann", payee: str = "bob") -> pl.DataFr
 
 
 def used(versions: Versions, *at: datetime) -> list[int | None]:
-    found = known_rings(versions, min(at), max(at)).joined(payments(*at))
+    found = known_rings(versions, "sim", min(at), max(at)).joined(payments(*at))
     return found["ring_snapshot"].to_list()
 
 
@@ -95,7 +95,7 @@ def test_an_account_has_the_score_of_its_strongest_ring_on_its_own_side(
         MIDNIGHT - TICK,
         [(0.25, ["ann", "eve"]), (0.75, ["ann"]), (0.5, ["dan"])],
     )
-    rings = known_rings(versions, MIDNIGHT, MIDNIGHT)
+    rings = known_rings(versions, "sim", MIDNIGHT, MIDNIGHT)
     rows = pl.concat(
         [
             payments(MIDNIGHT, payer="ann", payee="bob"),
@@ -111,9 +111,31 @@ def test_an_account_has_the_score_of_its_strongest_ring_on_its_own_side(
 
 def test_without_snapshots_or_rows_all_is_empty(versions: Versions) -> None:
     assert used(versions, MIDNIGHT) == [None]
-    nothing = known_rings(versions, None, None).joined(payments())
+    nothing = known_rings(versions, "sim", None, None).joined(payments())
     assert nothing.schema["ring_snapshot"] == pl.Int64
     assert nothing.schema["payer_ring_score"] == pl.Float32
+
+
+def test_each_feed_has_its_own_calendar(versions: Versions) -> None:
+    slot = layers.snapshot_slot("fraud_rings")
+    attempt = versions.begin(slot, "run")
+    attempt.write_table(
+        pl.DataFrame(
+            {"score": [0.5], "accounts": [["ann"]]},
+            schema={"score": pl.Float64, "accounts": pl.List(pl.String)},
+        )
+    )
+    later = MIDNIGHT + timedelta(days=365)
+    extra: dict[str, JsonValue] = {
+        AS_OF: later.isoformat(),
+        AS_OF_FEEDS: {"sim": (MIDNIGHT - TICK).isoformat(), "card": later.isoformat()},
+    }
+    versions.publish(attempt, inputs={}, extra=extra)
+    known = {
+        feed: known_rings(versions, feed, MIDNIGHT, MIDNIGHT).days["ring_snapshot"].to_list()
+        for feed in ("sim", "card", "aml")
+    }
+    assert known == {"sim": [1], "card": [], "aml": []}
 
 
 HOURS = st.integers(min_value=0, max_value=24 * 8)
