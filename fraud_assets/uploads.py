@@ -199,10 +199,11 @@ class Uploads:
         found.damaged += settled.problems
         desk = _Desk(self._lake, self._records, listing, settled.open)
         spent = 0
-        youngest = utc_now() - settle
+        now = utc_now()
         for arrival in self._arrivals(listing, found):
             size = arrival.info.size
-            if settle and arrival.info.modified_at > youngest:
+            # A time stamp of the future says nothing about a writer that pauses.
+            if settle and now - settle < arrival.info.modified_at <= now:
                 found.waiting[arrival.path] = "it changed a moment ago"
             elif len(found.new) >= limit or (spent and spent + size > hash_bytes):
                 found.postponed.append(arrival.path)

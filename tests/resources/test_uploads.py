@@ -201,6 +201,18 @@ def test_a_writer_that_pauses_is_given_time(lake: Lake, uploads: Uploads) -> Non
     assert (found.new, list(found.waiting)) == ([], ["card/a.csv"])
 
 
+def test_a_time_stamp_of_the_future_keeps_no_file_waiting(
+    folder_lake: Lake,
+) -> None:
+    uploads = Uploads(folder_lake, ["card"])
+    assert folder_lake.folder is not None
+    drop(folder_lake, "card/a.csv")
+    ahead = 4_102_444_800  # 2100-01-01
+    os.utime(folder_lake.folder / "landing" / "card" / "a.csv", (ahead, ahead))
+    found = uploads.discover(settle=timedelta(hours=1))
+    assert [one.file for one in found.new] == ["a.csv"]
+
+
 CRASH_POINTS = [
     ("/data.csv", 0),
     ("received/order/", 0),
