@@ -90,7 +90,8 @@ def account_graph(
             checks=[ACCOUNT_GRAPH.evaluate(edges, rejected_label(attempt))],
             inputs={DIGEST: digest},
             extra={
-                SCORED: {one.slot: one.number for one in within(scored, looked_back_on)},
+                # Where nothing has rows yet, an empty version still tells the columns.
+                SCORED: {one.slot: one.number for one in within(scored, looked_back_on) or scored},
                 AS_OF: None if as_of is None else as_of.isoformat(),
                 AS_OF_FEEDS: {
                     feed: latest.isoformat() for feed, latest in latest_events(scored).items()

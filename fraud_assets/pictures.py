@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from fraud_assets.ring_layout import Place, ring_layout
+from gpu_ops.evidence import masked
 from gpu_ops.metrics import Evaluation
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def score_histogram(scores: pl.Series, name: str) -> bytes:
 def ring_drawing(rings: pl.DataFrame, transactions: pl.DataFrame) -> bytes:
     """Return the first rings drawn as PNG: accounts, arrows with order in time and amount.
 
-    Accounts bear the last four characters of their id alone. An arrow's label is the order of its
+    Accounts are masked as in the alerts. An arrow's label is the order of its
     first payment, then the sum of its payments. Of large rings the first accounts are drawn, and
     the title says so.
 
@@ -163,7 +164,7 @@ def _draw_ring(
         axes.text(
             x,
             y,
-            account[-4:],
+            masked(account),
             ha="center",
             va="center",
             fontsize=8,

@@ -26,7 +26,7 @@ from fraud_assets.schemas import MEANING, RAW
 from fraud_assets.uploads import Upload, Uploads
 from resources.attempts import sha256_of
 from resources.lake import Lake
-from resources.leases import Owner, lease
+from resources.leases import Lease, Owner, lease
 from resources.settings import Settings
 from resources.versions import Attempt, Manifest, Versions
 
@@ -70,9 +70,10 @@ def raw_transactions(
         upload = uploads.get(context.partition_key)
         feed = known_feed(feeds, upload)
         versions = Versions(lake)
-        with feed_lease(lake, upload.feed):
+        with feed_lease(lake, upload.feed) as held:
             intake = _take_in(lake, uploads, upload, feed)
             draft = _draft(versions, context.run.run_id, upload, intake)
+            refuse_succeeded(held, upload.feed)
             _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
             yield from publish(versions, draft, meter)
         uploads.clear_refusal(upload.key)
@@ -93,7 +94,7 @@ def known_feed(feeds: Mapping[str, Feed], upload: Upload) -> Feed:
     return feeds[upload.feed]
 
 
-def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[object]:
+def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[Lease]:
     """Held by raw and prepped: one at a time in a feed, whoever started them."""
     return lease(
         lake,
@@ -102,6 +103,19 @@ def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[object]:
         wait_seconds=LEASE_WAIT_SECONDS,
         ttl_seconds=LEASE_TTL_SECONDS,
     )
+
+
+def refuse_succeeded(held: Lease, feed: str) -> None:
+    """Stop a process that slept beyond its lease: another may have taken in the same rows since.
+
+    Raises:
+        dagster.Failure: The lease was lost. Nothing was published.
+    """
+    if not held.is_held():
+        raise dg.Failure(
+            description=f"Another process took over the feed {feed} meanwhile; run it again.",
+            allow_retries=False,
+        )
 
 
 @dataclass(frozen=True)

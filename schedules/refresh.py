@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
+from fraud_assets.alerts import fill_outbox
 from fraud_assets.jobs import JOB_TAG, REFRESH
 from fraud_assets.refresh import digest_of, published_digest, scored_uploads
 from resources.lake import Lake
@@ -42,6 +43,9 @@ def refresh_sensor(
     if digest is None:
         return dg.SkipReason("Nothing is scored yet.")
     if digest == published_digest(versions):
+        # A run that was killed after it had published left its alerts out of the outbox; its
+        # repetition cannot make up for it, since these alerts are published already.
+        fill_outbox(versions)
         return dg.SkipReason("The alerts are up to date.")
     running = context.instance.get_runs_count(
         RunsFilter(statuses=list(_IN_FLIGHT), tags={JOB_TAG: REFRESH.name})

@@ -82,11 +82,14 @@ def preview(source: pl.Series, *, is_account: bool) -> pl.Series:
     shown = pl.col("text")
     if is_account:
         shown = mask_expr(shown)
-    elif source.dtype == pl.String:
+    elif source.dtype == pl.String or source.dtype.is_integer():
         cut = pl.concat_str([shown.str.slice(0, _SHOWN_CHARACTERS), pl.lit(_ELLIPSIS)])
         is_long = shown.str.len_chars() > _SHOWN_CHARACTERS
         hidden = pl.when(is_long).then(cut).otherwise(shown)
-        is_number = shown.cast(pl.Float64, strict=False).is_not_null()
+        # An amount has few digits; a card number is one number, too.
+        is_number = shown.cast(pl.Float64, strict=False).is_not_null() & ~shown.str.contains(
+            r"\d{12}"
+        )
         shown = (
             pl.when(is_number)
             .then(hidden)

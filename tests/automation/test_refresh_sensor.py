@@ -13,6 +13,7 @@ from dagster._core.remote_origin import (
 )
 
 from fraud_assets import layers
+from resources.notifier import Outbox
 
 if TYPE_CHECKING:
     from dagster._core.definitions.sensor_definition import SensorExecutionData
@@ -46,7 +47,8 @@ def run_of(
 
 def publish_alerts(automation: "Automation", digest: str) -> None:
     slot = layers.snapshot_slot("published_alerts")
-    automation.publish(slot, {"alert_id": ["t-1"]}, {"refresh": digest})
+    table = {"alert_id": ["t-1"], "published_in": ["run"]}
+    automation.publish(slot, table, {"refresh": digest})
 
 
 def test_nothing_scored_is_a_skip(automation: "Automation") -> None:
@@ -67,6 +69,16 @@ def test_scored_uploads_are_refreshed_once(automation: "Automation") -> None:
         tick = automation.tick("refresh_sensor", cursor)
         assert tick.run_requests == []
         assert tick.skip_message == "The alerts are up to date."
+
+
+def test_what_a_killed_run_published_still_reaches_the_outbox(automation: "Automation") -> None:
+    automation.score("sim-a-1")
+    digest = only_run_key(automation.tick("refresh_sensor")).removesuffix("-1")
+    publish_alerts(automation, digest)
+    told = Outbox(automation.versions.lake)
+    assert told.missing([1]) == [1]
+    automation.tick("refresh_sensor")
+    assert told.missing([1]) == []
 
 
 @pytest.mark.parametrize("change", ["another upload", "another feed", "scored anew"])
