@@ -42,6 +42,9 @@ from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Versions
 
+_JUDGED: Final = pl.when(~pl.col("in_sample")).then(pl.col("fraud_probability"))
+"""A probability that the model did not learn from the row itself; else null."""
+
 _SCORED_COLUMNS: Final = (
     "transaction_id",
     "occurred_at",
@@ -50,7 +53,6 @@ _SCORED_COLUMNS: Final = (
     "amount",
     "payer",
     "payee",
-    "fraud_probability",
     "anomaly_score",
 )
 
@@ -79,7 +81,7 @@ def account_graph(
         if digest is None:
             raise dg.Failure(description="Nothing is scored yet.", allow_retries=False)
         scored = list(uploads.values())
-        rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
+        rows = _judged(scan_window(versions, scored, settings.graph_window_days))
         edges = Engine(settings.engine).collect(aggregate_edges(rows))
         attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run.run_id)
         attempt.write_table(edges)
@@ -185,7 +187,7 @@ def fraud_rings(
         graph = snapshot(versions, "account_graph")
         accounts = snapshot(versions, "account_features")
         scored = scored_with(versions, graph)
-        rows = scan_window(versions, scored, settings.graph_window_days).select(_SCORED_COLUMNS)
+        rows = _judged(scan_window(versions, scored, settings.graph_window_days))
         found = search_rings(rows, versions.scan(accounts).collect(), params=RingParams())
         rings = found.rings
         attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run.run_id)
@@ -216,6 +218,11 @@ def fraud_rings(
             },
         )
         yield from publish(versions, draft, meter)
+
+
+def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """What graph and rings read of scored rows: no probability where the model knew the label."""
+    return rows.select(*_SCORED_COLUMNS, _JUDGED.alias("fraud_probability"))
 
 
 def _drawing(rings: pl.DataFrame, rows: pl.LazyFrame) -> dg.MetadataValue:

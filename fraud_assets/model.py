@@ -11,7 +11,7 @@ from fraud_assets import layers, pictures
 from fraud_assets.checks import column_schema
 from fraud_assets.feeds import load_feeds
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import preview
+from fraud_assets.metadata import lineage, preview
 from fraud_assets.modelling import (
     MAX_TRAINING_ROWS,
     SPLIT,
@@ -106,6 +106,10 @@ def training_set(
                 "feeds": ", ".join(one.feed.name for one in ready),
                 "preview": preview(keys),
                 "dagster/column_schema": column_schema(TRAINING_SET, MEANING.get),
+                "dagster/column_lineage": lineage(
+                    "raw_transactions",
+                    {"label": ["is_fraud", "label_known_at"], "window": ["occurred_at"]},
+                ),
             },
         )
         yield from publish(versions, draft, meter)
@@ -189,7 +193,14 @@ def model_evaluation(
             inputs=_trained_on(training)
             | {feed: str(_trained(registry, feed, training).version) for feed in compared},
             extra={"evidence": {feed: one.to_json() for feed, one in compared.items()}},
-            metadata={**_plotted(compared), "figures": preview(table.head(40))},
+            metadata={
+                **_plotted(compared),
+                "preview": preview(table),
+                "dagster/column_schema": column_schema(EVALUATION, MEANING.get),
+                "dagster/column_lineage": lineage(
+                    "training_set", {"value": ["is_fraud"], "ceiling": ["is_fraud"]}
+                ),
+            },
         )
         yield from publish(versions, draft, meter)
 

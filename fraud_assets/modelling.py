@@ -149,8 +149,9 @@ def compare(
         test = test.filter(~in_sample(champion.split))
     features = features_of(test)
     first = features.head(300)
+    calls = max(first.height, 1)
     booster = challenger.booster
-    latency = call_latency(lambda number: booster.predict_margin(first.slice(number % 300, 1)))
+    latency = call_latency(lambda number: booster.predict_margin(first.slice(number % calls, 1)))
     return Comparison(
         judge(test, challenger.score(features).probability, settings),
         None if champion is None else judge(test, champion.score(features).probability, settings),

@@ -215,6 +215,7 @@ def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draf
         extra={**figures, "upload_order": upload.order},
         metadata={
             **figures,
+            "duplicates_that_differ": intake.read.conflicting,
             "preview": preview(intake.fresh),
             "dagster/column_schema": column_schema(RAW, MEANING.get),
             "quarantine": _reasons(intake.read.quarantined),

@@ -243,7 +243,7 @@ def status_lines(
 ) -> Iterator[str]:
     """The state of the lake, for a person."""
     stale = [
-        f"{one.upload.file}: its features miss rows that landed later; run --backfill"
+        f"{one.upload.file}: it misses later rows or a change of its feed; run --backfill"
         for one in states
         if one.is_stale
     ]

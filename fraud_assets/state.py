@@ -1,7 +1,7 @@
 """What became of every upload, as the lake tells it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fraud_assets import layers
@@ -29,7 +29,8 @@ class UploadState:
         reason: Why it was refused, or what is wrong with its versions.
         counts: received, accepted, duplicate and quarantined rows; zeros before raw is visible.
         damaged: Problems of its visible versions, by asset; a run repairs them.
-        is_stale: Whether its features miss rows that landed later and lie in their look-back.
+        is_stale: Whether its features miss rows that landed later and lie in their look-back, or
+            its rows were read by another definition of the feed.
         model: The model that scored it; none without one.
     """
 
@@ -62,10 +63,21 @@ def upload_states(
         refusal = refusals.get(upload.key)
         feed = feeds.get(upload.feed)
         if refusal is not None and (feed is None or refusal.feed_digest == feed.digest):
-            states.append(_refused(upload, refusal.reason))
+            states.append(_refused(_state(found, upload, None), refusal.reason))
         else:
-            states.append(_state(found, upload, raw.get(upload.feed)))
+            one = _state(found, upload, raw.get(upload.feed))
+            is_outdated = feed is not None and _was_read_otherwise(found, upload, feed)
+            states.append(replace(one, is_stale=one.is_stale or is_outdated))
     return states
+
+
+def _was_read_otherwise(found: Survey, upload: Upload, feed: Feed) -> bool:
+    """Whether an upload's visible rows were mapped by another definition of its feed."""
+    slot = layers.upload_slot("raw_transactions", upload.feed, upload.key)
+    one = found["raw_transactions"].get(slot)
+    if one is None or one.manifest is None:
+        return False
+    return one.manifest.inputs.get("feed") != feed.digest
 
 
 def is_processed(versions: Versions, upload: Upload) -> bool:
@@ -78,8 +90,11 @@ def is_processed(versions: Versions, upload: Upload) -> bool:
     return one.state == "accepted" and not one.damaged
 
 
-def _refused(upload: Upload, reason: str) -> UploadState:
-    return UploadState(upload, "refused", reason, dict.fromkeys(_COUNTS, 0), {}, False, None)
+def _refused(one: UploadState, reason: str) -> UploadState:
+    """A refused upload; what was accepted of it under an earlier definition is still served."""
+    if one.state == "accepted":
+        reason = f"{reason} (the version that was accepted before stays visible)"
+    return replace(one, state="refused", reason=reason, is_stale=False)
 
 
 def _state(found: Survey, upload: Upload, raw_of_feed: RawVersions | None) -> UploadState:

@@ -67,7 +67,7 @@ class NotTrainable:
 
 def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | NotTrainable:
     """Whether a feed's labels and time span allow training now, and on which windows."""
-    sources = _sources(versions, feed.name)
+    sources = _recent(_sources(versions, feed.name), settings.training_days)
     bounds = [
         (source.raw.event_from, source.raw.event_to)
         for source in sources
@@ -75,7 +75,9 @@ def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | No
     ]
     if not bounds:
         return NotTrainable(feed, "no prepared transactions")
-    first, last = min(low for low, _ in bounds), max(high for _, high in bounds)
+    last = max(high for _, high in bounds)
+    # One row with a date of long ago must not stretch the windows over decades.
+    first = max(min(low for low, _ in bounds), last - timedelta(days=settings.training_days))
     try:
         split = time_split(first, last, feed.label_delay or DEFAULT_LABEL_DELAY)
     except SplitImpossibleError as error:
@@ -168,6 +170,15 @@ def _with_roles(
         window=pl.when(is_dropped).then(None).otherwise(pl.col("window")),
         weight=pl.col("weight").fill_null(1.0),
     )
+
+
+def _recent(sources: list[Source], days: int) -> list[Source]:
+    """The sources that reach into the last days of their feed, so that memory stays bounded."""
+    latest = [one.raw.event_to for one in sources if one.raw.event_to is not None]
+    if not latest:
+        return sources
+    start = max(latest) - timedelta(days=days)
+    return [one for one in sources if one.raw.event_to is not None and one.raw.event_to >= start]
 
 
 def _sources(versions: Versions, feed: str) -> list[Source]:

@@ -58,8 +58,10 @@ class Settings(BaseSettings):
         ge=1,
         description="Days of scored transactions, back from the latest, that can become alerts.",
     )
-    lookback_days: int = Field(
-        default=120, ge=1, description="Days that features without a window look back on."
+    training_days: int = Field(
+        default=365,
+        ge=1,
+        description="Days, back from a feed's latest event, that a model is trained and tested on.",
     )
     min_fraud_labels: int = Field(
         default=20, ge=1, description="Known frauds below which no model is trained."

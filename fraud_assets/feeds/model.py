@@ -155,7 +155,6 @@ class Feed(_Part):
         earliest: Earlier times are faults.
         latest: Later times are faults; None means one day after the reading.
         bad_row_limit: A file with a larger share of bad rows is refused whole.
-        lookback_days: How far back features without a window look.
     """
 
     name: Word
@@ -177,7 +176,6 @@ class Feed(_Part):
     earliest: UtcTime = datetime(1970, 1, 1, tzinfo=UTC)
     latest: UtcTime | None = None
     bad_row_limit: float = Field(0.05, ge=0, le=1)
-    lookback_days: int = Field(120, ge=1)
 
     @field_validator("kinds", mode="before")
     @classmethod
