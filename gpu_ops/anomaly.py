@@ -2,15 +2,23 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from gpu_ops.forest_files import pack_forest, unpack_forest
+from gpu_ops.forest_files import (
+    ARRAYS,
+    ForestParts,
+    pack_forest,
+    pack_model,
+    unpack_forest,
+    unpack_model,
+)
 from gpu_ops.matrices import Float32Array, feature_matrix, map_chunks
+from gpu_ops.model_files import ModelFileError
 from gpu_ops.openmp import wait_passively
 
 if TYPE_CHECKING:
@@ -24,14 +32,47 @@ class Forest:
     """A fitted isolation forest with all that scoring needs.
 
     Attributes:
-        model: The scikit-learn forest, which GPU libraries can read too.
         columns: Names of the features that it was fitted on, in order.
         medians: What replaces a null of each column; learned at fit.
+        trees: The trees as scoring walks them.
+        scale: What a row's sum of path lengths is divided by; 0 where a tree saw one row.
+        packed: The scikit-learn forest as it is stored.
     """
 
-    model: "IsolationForest"
     columns: tuple[str, ...]
     medians: tuple[float, ...]
+    trees: "CompleteTrees"
+    scale: float
+    packed: bytes = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, model: "IsolationForest", columns: Sequence[str], medians: Sequence[float]
+    ) -> "Forest":
+        """A forest that scikit-learn fitted.
+
+        Raises:
+            ModelFileError: Its nodes do not form trees.
+        """
+        from gpu_ops.isolation_paths import average_path_length, complete_trees
+
+        try:
+            trees = complete_trees([tree.tree_ for tree in model.estimators_], len(columns))
+        except ValueError as error:
+            raise ModelFileError(f"the forest cannot be used: {error}") from error
+        # max_samples_ is what a tree really drew: fewer than asked where rows were few.
+        samples = np.array([model.max_samples_], np.int64)
+        scale = len(model.estimators_) * float(average_path_length(samples)[0])
+        return cls(tuple(columns), tuple(medians), trees, scale, pack_model(model))
+
+    @cached_property
+    def model(self) -> "IsolationForest":
+        """The scikit-learn forest, which GPU libraries can read too.
+
+        Raises:
+            ModelFileError: What is stored of it is no such forest.
+        """
+        return unpack_model(self.packed, len(self.columns))
 
     def score(self, features: pl.DataFrame, *, threads: int | None = None) -> Float32Array:
         """Anomaly score 2 ** (-E[h(x)] / c(samples)) of each row, float32 in 0..1.
@@ -49,7 +90,7 @@ class Forest:
         """
         from gpu_ops.isolation_paths import path_length_sums
 
-        trees, scale = self._trees, self._path_length_scale
+        trees, scale = self.trees, self.scale
 
         def score_chunk(chunk: pl.DataFrame) -> Float32Array:
             rows = filled_matrix(chunk, self.columns, self.medians)
@@ -62,7 +103,8 @@ class Forest:
 
     def to_bytes(self) -> bytes:
         """The forest as a file without pickle; equal forests give equal bytes."""
-        return pack_forest(self.model, self.columns, self.medians)
+        arrays = {name: getattr(self.trees, name) for name in ARRAYS}
+        return pack_forest(ForestParts(self.columns, self.medians, self.scale, arrays, self.packed))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Forest":
@@ -73,33 +115,18 @@ class Forest:
         """
         return _read_forest(data)
 
-    @cached_property
-    def _trees(self) -> "CompleteTrees":
-        from gpu_ops.isolation_paths import complete_trees
-        from gpu_ops.model_files import ModelFileError
-
-        try:
-            return complete_trees(
-                [tree.tree_ for tree in self.model.estimators_], len(self.columns)
-            )
-        except ValueError as error:
-            raise ModelFileError(f"the forest cannot be used: {error}") from error
-
-    @property
-    def _path_length_scale(self) -> float:
-        from gpu_ops.isolation_paths import average_path_length
-
-        # max_samples_ is what a tree really drew: fewer than asked where rows were few.
-        samples = np.array([self.model.max_samples_], np.int64)
-        return len(self.model.estimators_) * float(average_path_length(samples)[0])
-
 
 # A process that scores many uploads reads the same file each time, and reading takes seconds.
 @lru_cache(maxsize=2)
 def _read_forest(data: bytes) -> Forest:
-    forest = Forest(*unpack_forest(data))
-    _ = forest._trees  # noqa: SLF001 - checks the trees now, not at the first score
-    return forest
+    from gpu_ops.isolation_paths import checked_trees
+
+    parts = unpack_forest(data)
+    try:
+        trees = checked_trees(parts.arrays, len(parts.columns))
+    except ValueError as error:
+        raise ModelFileError(f"the forest cannot be used: {error}") from error
+    return Forest(parts.columns, parts.medians, trees, parts.scale, parts.packed)
 
 
 def fit_forest(
@@ -136,7 +163,7 @@ def fit_forest(
     model = IsolationForest(
         n_estimators=n_trees, max_samples=min(max_samples, len(rows)), random_state=seed
     )
-    return Forest(model.fit(rows), tuple(columns), medians)
+    return Forest.of(model.fit(rows), columns, medians)
 
 
 def column_medians(features: pl.DataFrame, columns: Sequence[str]) -> tuple[float, ...]:

@@ -1,16 +1,20 @@
 """A fitted isolation forest as bytes, without pickle.
 
-The container is a zip of `forest.skops` (the scikit-learn object) and `columns.json` (names and
-medians), sealed with a checksum.
+The container is a zip, sealed with a checksum, of `forest.skops` (the scikit-learn object, for
+libraries that want it), the arrays that scoring walks, and `columns.json` (names, medians, scale).
+Scoring reads the arrays alone: importing scikit-learn and rebuilding its trees takes seconds.
 """
 
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gpu_ops.model_files import ModelFileError, seal, unseal
 from gpu_ops.openmp import wait_passively
@@ -22,58 +26,107 @@ TRUSTED_TYPES: Final = ("sklearn.tree._tree.Tree",)
 """What a stored forest may hold beside the types that skops itself trusts."""
 
 _MODEL: Final = "forest.skops"
-_COLUMNS: Final = "columns.json"
+_ABOUT: Final = "columns.json"
+ARRAYS: Final = ("features", "thresholds", "path_lengths")
+"""The arrays of `CompleteTrees`, each a file of NumPy's own format."""
 _SCHEMA: Final = "schema.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-class _Columns(BaseModel):
+class _About(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     columns: tuple[str, ...]
     medians: tuple[float, ...]
+    scale: float = Field(ge=0.0)
 
 
-def pack_forest(
-    model: "IsolationForest", columns: Sequence[str], medians: Sequence[float]
-) -> bytes:
-    """The sealed container; equal forests give equal bytes, in any process."""
+@dataclass(frozen=True)
+class ForestParts:
+    """What a container holds.
+
+    Attributes:
+        columns: Names of the features, in order.
+        medians: What replaces a null of each.
+        scale: What path length sums are divided by.
+        arrays: The walked trees by name.
+        packed: The scikit-learn forest as skops stores it.
+    """
+
+    columns: tuple[str, ...]
+    medians: tuple[float, ...]
+    scale: float
+    arrays: Mapping[str, npt.NDArray[np.generic]]
+    packed: bytes
+
+
+def pack_model(model: "IsolationForest") -> bytes:
+    """The scikit-learn forest alone; equal forests give equal bytes, in any process."""
     import skops.io
 
-    about = _Columns(columns=tuple(columns), medians=tuple(medians))
-    members = {
-        _MODEL: _canonical(skops.io.dumps(model)),
-        _COLUMNS: about.model_dump_json().encode(),
-    }
-    return seal(_zip(members, zipfile.ZIP_STORED))
+    return _canonical(skops.io.dumps(model))
 
 
-def unpack_forest(data: bytes) -> tuple["IsolationForest", tuple[str, ...], tuple[float, ...]]:
-    """Model, columns and medians of a container.
+def unpack_model(packed: bytes, n_columns: int) -> "IsolationForest":
+    """The scikit-learn forest of `pack_model`.
 
     Raises:
-        ModelFileError: The bytes are truncated, altered, hold an untrusted type or no forest.
+        ModelFileError: The bytes hold an untrusted type, no forest, or one of other columns.
     """
     wait_passively()
     import skops.io
     from sklearn.ensemble import IsolationForest
 
-    payload = unseal(data, "isolation forest")
     try:
-        with zipfile.ZipFile(io.BytesIO(payload)) as container:
-            about = _Columns.model_validate_json(container.read(_COLUMNS))
-            model = skops.io.loads(container.read(_MODEL), trusted=list(TRUSTED_TYPES))
+        model = skops.io.loads(packed, trusted=list(TRUSTED_TYPES))
     # skops reports a file it cannot read by whatever its reading ran into; there is no base class.
     except Exception as error:
         raise ModelFileError(f"the isolation forest file cannot be read: {error}") from error
     if not isinstance(model, IsolationForest):
         raise ModelFileError(f"the file holds a {type(model).__name__}, no isolation forest")
-    if not len(about.columns) == len(about.medians) == model.n_features_in_:
+    if model.n_features_in_ != n_columns:
         raise ModelFileError(
-            f"the isolation forest has {model.n_features_in_} columns, its file names "
-            f"{len(about.columns)} and gives {len(about.medians)} medians"
+            f"the isolation forest has {model.n_features_in_} columns, its file names {n_columns}"
         )
-    return model, about.columns, about.medians
+    return model
+
+
+def pack_forest(parts: ForestParts) -> bytes:
+    """The sealed container; equal parts give equal bytes."""
+    about = _About(columns=parts.columns, medians=parts.medians, scale=parts.scale)
+    members = {_MODEL: parts.packed, _ABOUT: about.model_dump_json().encode()}
+    for name in ARRAYS:
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.asarray(parts.arrays[name]), allow_pickle=False)
+        members[f"{name}.npy"] = buffer.getvalue()
+    return seal(_zip(members, zipfile.ZIP_DEFLATED))
+
+
+def unpack_forest(data: bytes) -> ForestParts:
+    """The parts of a container.
+
+    Raises:
+        ModelFileError: The bytes are truncated, altered, or no such container.
+    """
+    payload = unseal(data, "isolation forest")
+    try:
+        with zipfile.ZipFile(io.BytesIO(payload)) as container:
+            about = _About.model_validate_json(container.read(_ABOUT))
+            arrays = {
+                name: np.lib.format.read_array(
+                    io.BytesIO(container.read(f"{name}.npy")), allow_pickle=False
+                )
+                for name in ARRAYS
+            }
+            packed = container.read(_MODEL)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+        raise ModelFileError(f"the isolation forest file cannot be read: {error}") from error
+    if len(about.columns) != len(about.medians):
+        raise ModelFileError(
+            f"the isolation forest file names {len(about.columns)} columns and gives "
+            f"{len(about.medians)} medians"
+        )
+    return ForestParts(about.columns, about.medians, about.scale, arrays, packed)
 
 
 def _canonical(dumped: bytes) -> bytes:

@@ -6,6 +6,7 @@ samples), so here each is stored as a complete binary tree: the children of node
 path lengths are the same; 1.29 million rows of 20 columns take a quarter of the time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sklearn.tree._tree import Tree
 
 _BLOCK_ROWS: Final = 512
+_TABLE: Final = 2
 MAX_DEPTH: Final = 12
 """Deepest tree that is stored complete, reached with 4,096 samples a tree."""
 
@@ -72,6 +74,34 @@ def complete_trees(trees: list["Tree"], n_columns: int) -> CompleteTrees:
         samples = np.asarray(tree.n_node_samples, np.int64)
         path_lengths[index] = average_path_length(samples)[leaf] + _node_depths(tree)[leaf]
     return CompleteTrees(features, thresholds, path_lengths)
+
+
+def checked_trees(arrays: Mapping[str, npt.NDArray[np.generic]], n_columns: int) -> CompleteTrees:
+    """Trees read from a file, after proof that walking them stays inside the arrays.
+
+    Raises:
+        ValueError: A dtype, shape or column number is wrong, or a path length is not finite.
+    """
+    features, thresholds = arrays["features"], arrays["thresholds"]
+    path_lengths = arrays["path_lengths"]
+    dtypes = (features.dtype, thresholds.dtype, path_lengths.dtype)
+    if dtypes != (np.dtype(np.uint32), np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"its arrays have the dtypes {', '.join(map(str, dtypes))}")
+    width = features.shape[-1] if features.ndim == _TABLE else 0
+    if not features.shape == thresholds.shape == path_lengths.shape or not (
+        0 < width <= 2**MAX_DEPTH and width.bit_count() == 1
+    ):
+        raise ValueError("its arrays have no common shape of trees")
+    if features.size and int(np.asarray(features, np.uint32).max()) >= n_columns:
+        raise ValueError(f"its trees test more than {n_columns} columns")
+    lengths = np.asarray(path_lengths, np.float64)
+    if not np.isfinite(lengths).all():
+        raise ValueError("a path length is not finite")
+    return CompleteTrees(
+        np.ascontiguousarray(features, np.uint32),
+        np.ascontiguousarray(thresholds, np.float32),
+        np.ascontiguousarray(lengths),
+    )
 
 
 def path_length_sums(trees: CompleteTrees, rows: Float32Array) -> Float64Array:

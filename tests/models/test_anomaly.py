@@ -2,13 +2,13 @@ import io
 import zipfile
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_ops.anomaly import Forest, column_medians, fit_forest
-from gpu_ops.forest_files import pack_forest
 from gpu_ops.isolation_paths import average_path_length
 from gpu_ops.matrices import FeatureMismatchError
 from gpu_ops.model_files import ModelFileError, seal, unseal
@@ -132,6 +132,12 @@ def test_a_truncated_or_altered_file_is_refused(stored: bytes, data: st.DataObje
         Forest.from_bytes(altered)
 
 
+def npy(array: npt.NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
 def repacked(stored: bytes, name: str, data: bytes) -> bytes:
     """The container with one member replaced and a checksum that fits."""
     buffer = io.BytesIO()
@@ -146,14 +152,20 @@ def repacked(stored: bytes, name: str, data: bytes) -> bytes:
 
 def test_a_sealed_file_with_wrong_content_is_refused(stored: bytes) -> None:
     for name, data in (
-        ("columns.json", b'{"columns": ["amount"], "medians": [1.0]}'),
+        ("columns.json", b'{"columns": ["amount"], "medians": [1.0], "scale": 1.0}'),
+        ("columns.json", b'{"columns": ["a", "b", "c"], "medians": [1.0], "scale": 1.0}'),
         ("columns.json", b"[]"),
-        ("forest.skops", b"no zip"),
+        ("features.npy", b"no array"),
+        ("thresholds.npy", npy(np.zeros((25, 256), np.float64))),
+        ("path_lengths.npy", npy(np.zeros((25, 100)))),
+        ("path_lengths.npy", npy(np.full((25, 256), np.nan))),
     ):
         with pytest.raises(ModelFileError):
             Forest.from_bytes(repacked(stored, name, data))
     with pytest.raises(ModelFileError):
         Forest.from_bytes(seal(b""))
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        _ = Forest.from_bytes(repacked(stored, "forest.skops", b"no zip")).model
 
 
 def test_a_file_with_another_kind_of_model_is_refused(stored: bytes) -> None:
@@ -162,21 +174,18 @@ def test_a_file_with_another_kind_of_model_is_refused(stored: bytes) -> None:
 
     other = repacked(stored, "forest.skops", skops.io.dumps(LinearRegression()))
     with pytest.raises(ModelFileError, match="LinearRegression"):
-        Forest.from_bytes(other)
+        _ = Forest.from_bytes(other).model
     untrusted = repacked(stored, "forest.skops", skops.io.dumps(io.StringIO))
     with pytest.raises(ModelFileError, match="cannot be read"):
-        Forest.from_bytes(untrusted)
+        _ = Forest.from_bytes(untrusted).model
 
 
-def test_trees_that_point_out_of_the_forest_are_refused(forest: Forest) -> None:
+def test_trees_that_point_out_of_the_forest_are_refused(forest: Forest, stored: bytes) -> None:
     # A checksum that fits proves nothing about who wrote the file.
-    fewer = pack_forest(forest.model, COLUMNS, (0.0, 0.0, 0.0))
-    container = repacked(
-        fewer, "columns.json", b'{"columns": ["a", "b", "c"], "medians": [0, 0, 0]}'
-    )
-    broken = Forest.from_bytes(container)
-    broken.model.estimators_[0].tree_.children_left[0] = 10**6
+    beyond = npy(np.full((25, 256), 3, np.uint32))
+    with pytest.raises(ModelFileError, match="test more than 3 columns"):
+        Forest.from_bytes(repacked(stored, "features.npy", beyond))
+    broken = Forest.from_bytes(forest.to_bytes()).model
+    broken.estimators_[0].tree_.children_left[0] = 10**6
     with pytest.raises(ModelFileError, match="do not form a tree"):
-        Forest(broken.model, broken.columns, broken.medians).score(
-            some_features(2).rename({"amount": "a", "count": "b", "constant": "c"})
-        )
+        Forest.of(broken, COLUMNS, (0.0, 0.0, 0.0))
