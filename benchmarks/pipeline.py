@@ -151,7 +151,7 @@ def by_week(table: pl.DataFrame, week: pl.Expr, feed: str, folder: Path) -> None
     show_model(place)
 
 
-def growth(folder: Path, sizes: Sequence[int] = (1, 4, 8), rows: int = 250_000) -> None:
+def growth(folder: Path, sizes: Sequence[int] = (1, 4, 8), rows: int = 125_000) -> None:
     """The simulator at growing sizes, in memory and streamed."""
     for engine in ("cpu", "cpu-streaming"):
         base = 0.0
