@@ -183,6 +183,9 @@ def model_evaluation(
             # A damaged champion cannot be measured, and must not keep its successor out.
             is_damaged = registry.damage(rows.feed) is not None
             champion = None if is_damaged else registry.champion(rows.feed)
+            if champion is not None and champion.version == model.version:
+                # Trained again to the same model, or by two runs at once: it is no rival of itself.
+                champion = None
             compared[rows.feed] = compare(rows, model, champion, settings)
         table = _figures(compared)
         attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run.run_id)
