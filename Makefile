@@ -3,10 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+GPU_VENV := .venv-gpu
+GPU_STAMP := $(GPU_VENV)/.installed
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: setup demo dev test lint format benchmark clean
+.PHONY: setup demo dev test test-gpu-plans lint format benchmark clean
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
 
@@ -38,6 +40,15 @@ lint: setup
 # Threads are held at one a worker: two cores shared by two workers gain nothing from more.
 test: lint
 	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 $(BIN)/pytest --numprocesses 2 --dist worksteal
+
+# Opt-in: 9 GB of RAPIDS wheels in an environment of their own, and no GPU needed; see docs/gpu.md.
+test-gpu-plans: $(GPU_STAMP)
+	$(GPU_VENV)/bin/pytest tests/gpu
+
+$(GPU_STAMP): pyproject.toml constraints-gpu.txt
+	test -x $(GPU_VENV)/bin/python || $(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/python -m pip install --quiet --constraint constraints-gpu.txt --editable '.[gpu,dev]'
+	touch $@
 
 format: setup
 	$(BIN)/ruff check --fix .

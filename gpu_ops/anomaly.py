@@ -4,11 +4,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
+from gpu_ops.engine import Device
 from gpu_ops.forest_files import (
     ARRAYS,
     ForestParts,
@@ -25,6 +26,36 @@ if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
 
     from gpu_ops.isolation_paths import CompleteTrees
+
+
+class ForestScorer(Protocol):
+    """Where a forest is walked; `PathScorer` on the CPU, `gpu_ops.gpu_forest` on a GPU."""
+
+    def anomaly_scores(self, rows: Float32Array) -> Float32Array:
+        """Anomaly score of each row, float32 in 0..1; the rows are finite and C-contiguous."""
+
+
+@dataclass(frozen=True)
+class PathScorer:
+    """Walks the stored trees on the CPU.
+
+    Attributes:
+        trees: The trees.
+        scale: What a row's sum of path lengths is divided by; 0 where a tree saw one row.
+    """
+
+    trees: "CompleteTrees"
+    scale: float
+
+    def anomaly_scores(self, rows: Float32Array) -> Float32Array:
+        """Anomaly score of each row, float32 in 0..1."""
+        from gpu_ops.isolation_paths import path_length_sums
+
+        # One sample a tree isolates nothing: scale 0, and every row is as odd as another.
+        relative = (
+            path_length_sums(self.trees, rows) / self.scale if self.scale else np.ones(len(rows))
+        )
+        return np.exp2(-relative).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,17 @@ class Forest:
         """
         return unpack_model(self.packed, len(self.columns))
 
-    def score(self, features: pl.DataFrame, *, threads: int | None = None) -> Float32Array:
+    @cached_property
+    def on_gpu(self) -> ForestScorer:
+        """The forest in a GPU's memory; loaded once."""
+        from gpu_ops.gpu_forest import NvForestScorer
+
+        # Without a scale all scores are equal, which nvForest would divide by.
+        return NvForestScorer.of(self.model) if self.scale else PathScorer(self.trees, self.scale)
+
+    def score(
+        self, features: pl.DataFrame, *, threads: int | None = None, device: Device = "cpu"
+    ) -> Float32Array:
         """Anomaly score 2 ** (-E[h(x)] / c(samples)) of each row, float32 in 0..1.
 
         Higher is odder; about 0.5 is ordinary. It is scikit-learn's `-score_samples` (equation
@@ -83,22 +124,21 @@ class Forest:
         Args:
             features: Has the forest's columns, in any order; others are ignored.
             threads: Threads that share the chunks, default one a CPU; no effect on the scores.
+                On a GPU one thread feeds it.
+            device: Where to score; the scores differ by 1e-6 at most.
 
         Raises:
             FeatureMismatchError: A column is missing.
             ValueError: A feature is infinite.
         """
-        from gpu_ops.isolation_paths import path_length_sums
-
-        trees, scale = self.trees, self.scale
+        is_on_gpu = device == "cuda"
+        scorer = self.on_gpu if is_on_gpu else PathScorer(self.trees, self.scale)
 
         def score_chunk(chunk: pl.DataFrame) -> Float32Array:
-            rows = filled_matrix(chunk, self.columns, self.medians)
-            # One sample a tree isolates nothing: scale 0, and every row is as odd as another.
-            relative = path_length_sums(trees, rows) / scale if scale else np.ones(len(rows))
-            return np.exp2(-relative).astype(np.float32)
+            return scorer.anomaly_scores(filled_matrix(chunk, self.columns, self.medians))
 
-        scored = map_chunks(features, score_chunk, threads=threads or os.cpu_count() or 1)
+        feeding = 1 if is_on_gpu else threads or os.cpu_count() or 1
+        scored = map_chunks(features, score_chunk, threads=feeding)
         return np.concatenate([np.empty(0, np.float32), *scored])
 
     def to_bytes(self) -> bytes:
@@ -154,16 +194,21 @@ def fit_forest(
     wait_passively()
     from sklearn.ensemble import IsolationForest
 
-    if features.is_empty() or not columns:
-        raise ValueError("an isolation forest needs at least one row and one column")
-    if not 1 <= max_samples <= (limit := 4096):
-        raise ValueError(f"max_samples is {max_samples}; it must lie between 1 and {limit}")
+    check_forest_input(features, columns, max_samples)
     medians = column_medians(features, columns)
     rows = filled_matrix(features, columns, medians)
     model = IsolationForest(
         n_estimators=n_trees, max_samples=min(max_samples, len(rows)), random_state=seed
     )
     return Forest.of(model.fit(rows), columns, medians)
+
+
+def check_forest_input(features: pl.DataFrame, columns: Sequence[str], max_samples: int) -> None:
+    """Raises ValueError where there is nothing to fit a forest on, or trees would be too deep."""
+    if features.is_empty() or not columns:
+        raise ValueError("an isolation forest needs at least one row and one column")
+    if not 1 <= max_samples <= (limit := 4096):
+        raise ValueError(f"max_samples is {max_samples}; it must lie between 1 and {limit}")
 
 
 def column_medians(features: pl.DataFrame, columns: Sequence[str]) -> tuple[float, ...]:

@@ -1,13 +1,16 @@
 """Gradient-boosted trees: the fraud score that learns from labels."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
+from gpu_ops.booster_params import STOPPING_METRIC, BoosterParams
+from gpu_ops.engine import Device
+from gpu_ops.gpu_driver import require_gpu
 from gpu_ops.matrices import (
     Float32Array,
     Float64Array,
@@ -22,74 +25,9 @@ from gpu_ops.training_rows import TrainingTable
 if TYPE_CHECKING:
     import xgboost
 
-Device = Literal["cpu", "cuda"]
+__all__ = ["Booster", "BoosterParams", "Contributions", "TrainingReport", "train_booster"]
 
 _CONTRIBUTION_ROWS: Final = 4_096
-_STOPPING_METRIC: Final = "aucpr"
-
-
-@dataclass(frozen=True)
-class BoosterParams:
-    """What a booster is trained with.
-
-    Two defaults differ from XGBoost's own, since those lose average precision where frauds are
-    few: `max_bin`, whose 256 bins blur the rare large amounts, and the start score, fitted to
-    the fraud rate by XGBoost and held at 0.5 here.
-
-    Attributes:
-        rounds: Most trees; early stopping keeps fewer.
-        least_rounds: Fewest trees that are kept: where the first tree already separates the
-            validation window, it alone would give a handful of distinct scores.
-        stop_after: Rounds without a better average precision on the validation window after
-            which training stops.
-        rounds_without_stopping: Trees where the validation window has only one class, so that
-            there is nothing to stop on.
-        learning_rate: Share of each tree's step that is taken.
-        max_depth: Depth of a tree.
-        min_child_weight: Least sum of second derivatives in a leaf.
-        max_bin: Histogram bins a feature.
-        subsample: Share of rows a tree sees.
-        column_share: Share of features a tree sees.
-        l2: L2 penalty on leaf values.
-        seed: Makes training repeatable with the same number of threads.
-    """
-
-    rounds: int = 200
-    least_rounds: int = 20
-    stop_after: int = 20
-    rounds_without_stopping: int = 100
-    learning_rate: float = 0.1
-    max_depth: int = 6
-    min_child_weight: float = 1.0
-    max_bin: int = 1024
-    subsample: float = 1.0
-    column_share: float = 1.0
-    l2: float = 1.0
-    seed: int = 0
-
-    def for_xgboost(self, device: Device, threads: int) -> dict[str, str | int | float]:
-        """The parameters under XGBoost's names."""
-        return {
-            "objective": "binary:logistic",
-            "eval_metric": _STOPPING_METRIC,
-            "base_score": 0.5,
-            "tree_method": "hist",
-            "device": device,
-            "nthread": threads,
-            "eta": self.learning_rate,
-            "max_depth": self.max_depth,
-            "min_child_weight": self.min_child_weight,
-            "max_bin": self.max_bin,
-            "subsample": self.subsample,
-            "colsample_bytree": self.column_share,
-            "reg_lambda": self.l2,
-            "seed": self.seed,
-            "verbosity": 0,
-        }
-
-    def to_dict(self) -> dict[str, int | float]:
-        """The parameters for a model card."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -136,12 +74,20 @@ class Booster:
     columns: tuple[str, ...]
     report: TrainingReport | None = field(default=None, compare=False)
 
-    def predict_margin(self, features: pl.DataFrame) -> Float32Array:
+    @cached_property
+    def on_gpu(self) -> "xgboost.Booster":
+        """A copy of the model that predicts on a GPU; made once."""
+        from gpu_ops.gpu_boosting import on_gpu
+
+        return on_gpu(self.model)
+
+    def predict_margin(self, features: pl.DataFrame, *, device: Device = "cpu") -> Float32Array:
         """Sum of the trees in log-odds, float32 (rows,), chunk by chunk.
 
         Args:
             features: The booster's columns in any order, with or without the identifiers
                 `transaction_id` and `occurred_at`. Null and NaN are absent values.
+            device: Where to score; the margins differ by 1e-5 at most, relative to 1 or more.
 
         Raises:
             FeatureMismatchError: Columns are missing, or there are features it never saw.
@@ -149,22 +95,29 @@ class Booster:
         """
         check_columns(features.columns, self.columns, allow_extra=False)
         margins = [
-            self.model.inplace_predict(feature_matrix(chunk, self.columns), predict_type="margin")
-            for chunk in chunks(features)
+            self._margins(feature_matrix(chunk, self.columns), device) for chunk in chunks(features)
         ]
         return np.concatenate([np.empty(0, np.float32), *margins])
 
-    def predict(self, features: pl.DataFrame) -> Float64Array:
+    def _margins(self, rows: Float32Array, device: Device) -> Float32Array:
+        if device == "cpu":
+            found: Float32Array = self.model.inplace_predict(rows, predict_type="margin")
+            return found
+        from gpu_ops.gpu_boosting import margins_on_gpu
+
+        return margins_on_gpu(self.on_gpu, rows)
+
+    def predict(self, features: pl.DataFrame, *, device: Device = "cpu") -> Float64Array:
         """The logistic function of the margin, float64 in 0..1; not calibrated.
 
         Raises:
             FeatureMismatchError, ValueError: As `predict_margin`.
         """
-        margin = self.predict_margin(features).astype(np.float64)
+        margin = self.predict_margin(features, device=device).astype(np.float64)
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * margin)), np.float64)
 
-    def contributions(self, features: pl.DataFrame) -> Contributions:
-        """Exact TreeSHAP values of each row; about a millisecond a row, so for alerts only.
+    def contributions(self, features: pl.DataFrame, *, device: Device = "cpu") -> Contributions:
+        """Exact TreeSHAP values of each row; about a millisecond a row on a CPU.
 
         The method is that of Lundberg, Erion and Lee, Consistent individualized feature
         attribution for tree ensembles (2018), as XGBoost implements it.
@@ -176,12 +129,13 @@ class Booster:
         import xgboost
 
         check_columns(features.columns, self.columns, allow_extra=False)
+        model = self.model if device == "cpu" else self.on_gpu
         parts = [np.empty((0, len(self.columns) + 1), np.float32)]
         for chunk in chunks(features, _CONTRIBUTION_ROWS):
             rows = xgboost.DMatrix(
                 feature_matrix(chunk, self.columns), feature_names=list(self.columns)
             )
-            parts.append(self.model.predict(rows, pred_contribs=True))
+            parts.append(model.predict(rows, pred_contribs=True))
         all_rows = np.concatenate(parts)
         return Contributions(all_rows[:, :-1], all_rows[:, -1])
 
@@ -245,13 +199,17 @@ def train_booster(
         train: Both classes.
         validation: Later rows with the same columns.
         params: Settings.
-        device: Where to train; the booster scores on the CPU.
+        device: Where to train. The booster scores wherever it is asked to.
         threads: CPU threads; another number may change the last digits.
 
     Raises:
         FeatureMismatchError: The two tables have different columns.
         ValueError: The training rows have only one class.
+        EngineUnavailableError: The device is a GPU, and there is none.
     """
+    if device == "cuda":
+        # XGBoost alone would warn and train on the CPU.
+        require_gpu()
     wait_passively()
     import xgboost
 
@@ -275,7 +233,7 @@ def train_booster(
         evals_result=history,
         verbose_eval=False,
     )
-    tried = tuple(history["validation"][_STOPPING_METRIC])
+    tried = tuple(history["validation"][STOPPING_METRIC])
     kept = min(max(int(model.best_iteration) + 1, params.least_rounds), len(tried))
     report = TrainingReport(kept, len(tried), tried)
     return Booster(_for_scoring(model[:kept]), train.columns, report)

@@ -1,18 +1,27 @@
 """Where a lazy plan runs: in memory, in a stream, or on a GPU."""
 
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 import polars as pl
 
+from gpu_ops.gpu_driver import EngineUnavailableError, gpu_available, require_gpu
+
+__all__ = [
+    "ENGINE_NAMES",
+    "Device",
+    "Engine",
+    "EngineName",
+    "EngineUnavailableError",
+    "gpu_available",
+    "polars_gpu_engine",
+]
+
 EngineName = Literal["cpu", "cpu-streaming", "gpu"]
 ENGINE_NAMES: Final[tuple[EngineName, ...]] = get_args(EngineName)
-
-
-class EngineUnavailableError(RuntimeError):
-    """The chosen engine cannot run on this machine."""
+Device = Literal["cpu", "cuda"]
+"""Where models train and score, under XGBoost's names."""
 
 
 @dataclass(frozen=True)
@@ -38,39 +47,40 @@ class Engine:
         """Run the plan and return its table.
 
         Raises:
-            EngineUnavailableError: the engine is ``gpu`` and the driver reports no GPU.
-            polars.exceptions.ComputeError: the engine is ``gpu`` and it cannot run some part.
+            EngineUnavailableError: the engine is ``gpu``, and there is no GPU or too old a driver.
+            MemoryError: the engine is ``gpu`` and its memory does not suffice.
+            NotImplementedError: the engine is ``gpu`` and it cannot run some part of the plan.
         """
         if self.name == "cpu":
             return plan.collect(engine="in-memory")
         if self.name == "cpu-streaming":
             return plan.collect(engine="streaming")
-        if not gpu_available():
-            raise EngineUnavailableError(
-                "engine 'gpu' was chosen, but the NVIDIA driver reports no GPU here; "
-                "choose 'cpu' or 'cpu-streaming', or run on a machine with a GPU"
-            )
-        # One partition on one device: rolling has no multi-partition lowering in cudf-polars.
-        return plan.collect(engine=pl.GPUEngine(raise_on_fail=True, executor="in-memory"))
+        require_gpu()
+        return plan.collect(engine=polars_gpu_engine())
+
+    def read(self, plan: pl.LazyFrame) -> pl.LazyFrame:
+        """Return a plan of files as this engine can go on with it.
+
+        cudf-polars reads files on S3 by itself: it ignores the plan's storage options (region,
+        endpoint) and knows no roles or profiles, only keys in the environment (KvikIO 26.10). So
+        for ``gpu`` the CPU reads the rows into memory, as Polars does for the other engines.
+        """
+        return plan.collect(engine="streaming").lazy() if self.name == "gpu" else plan
 
     def write(self, plan: pl.LazyFrame, path: Path) -> None:
-        """Run the plan into a Parquet file, in its row order; streamed unless on a GPU."""
-        if self.name == "gpu":
-            self.collect(plan).write_parquet(path)
-        else:
-            plan.sink_parquet(path, compression="lz4", engine="streaming")
+        """Stream the plan into a Parquet file, in its row order, on the CPU with every engine.
+
+        What is written to a file need not fit into memory, least of all a GPU's.
+        """
+        plan.sink_parquet(path, compression="lz4", engine="streaming")
+
+    @property
+    def device(self) -> Device:
+        """Where the models of a run with this engine train and score."""
+        return "cuda" if self.name == "gpu" else "cpu"
 
 
-def gpu_available() -> bool:
-    """Tell whether the NVIDIA driver reports at least one GPU.
-
-    Asks the driver itself (``cuInit``, ``cuDeviceGetCount``), since the GPU libraries import
-    without a GPU and fail only later.
-    """
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-        initialised = driver.cuInit(0) == 0
-        return initialised and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-    except Exception:  # noqa: BLE001 - whatever a missing or broken driver does, there is no GPU
-        return False
+def polars_gpu_engine() -> pl.GPUEngine:
+    """The engine that Polars is asked for: one device, and an error where it cannot run a part."""
+    # One partition on one device: rolling has no multi-partition lowering in cudf-polars.
+    return pl.GPUEngine(raise_on_fail=True, executor="in-memory")

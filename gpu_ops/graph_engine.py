@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_ops.pairs import pair_keys, pairs_of
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_DAMPING: Final = 0.85
-_TOLERANCE: Final = 1e-6
+DAMPING: Final = 0.85
+TOLERANCE: Final = 1e-6
 _MAX_ITERATIONS: Final = 200
 
 
@@ -84,13 +86,13 @@ class CpuGraphEngine:
         from scipy.sparse import csr_array
 
         paid = np.bincount(source, weight, n_nodes)[source]
-        share = np.divide(_DAMPING * weight, paid, out=np.zeros_like(weight), where=paid > 0)
+        share = np.divide(DAMPING * weight, paid, out=np.zeros_like(weight), where=paid > 0)
         passed_on = csr_array((share, (target, source)), shape=(n_nodes, n_nodes))
         rank = np.ones(n_nodes)
         for _ in range(_MAX_ITERATIONS):
             following = passed_on @ rank + 1.0
             total = following.sum()
-            if np.abs(following - rank).sum() < _TOLERANCE * total:
+            if np.abs(following - rank).sum() < TOLERANCE * total:
                 settled: NDArray[np.float64] = following / total
                 return settled
             rank = following
@@ -117,7 +119,7 @@ class CpuGraphEngine:
         """
         from scipy.sparse import coo_array
 
-        low, high, weight = _undirected(source, target, weight, n_nodes)
+        low, high, weight = undirected_edges(source, target, weight)
         neighbours = np.bincount(low, minlength=n_nodes) + np.bincount(high, minlength=n_nodes)
         is_leaf = neighbours == 1
         label = np.arange(n_nodes, dtype=np.int32)
@@ -149,21 +151,14 @@ class CpuGraphEngine:
         return label
 
 
-def _undirected(
-    source: NDArray[np.int32],
-    target: NDArray[np.int32],
-    weight: NDArray[np.float64],
-    n_nodes: int,
+def undirected_edges(
+    source: NDArray[np.int32], target: NDArray[np.int32], weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
     """Return each unordered pair once, smaller node first, with the weight of both directions."""
-    low, high = np.minimum(source, target), np.maximum(source, target)
-    pair = low.astype(np.int64) * n_nodes + high
-    unique, place = np.unique(pair, return_inverse=True)
-    return (
-        (unique // n_nodes).astype(np.int32),
-        (unique % n_nodes).astype(np.int32),
-        np.bincount(place, weight).astype(np.float64, copy=False),
-    )
+    keys = pair_keys(np.minimum(source, target), np.maximum(source, target))
+    unique, place = np.unique(keys, return_inverse=True)
+    low, high = pairs_of(unique)
+    return low, high, np.bincount(place, weight).astype(np.float64, copy=False)
 
 
 def _leiden(adjacency: "csr_array", resolution: float, seed: int) -> NDArray[np.int64]:

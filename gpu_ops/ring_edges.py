@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gpu_ops.accounts import CodedAccounts, coded_accounts
+from gpu_ops.pairs import pair_keys
 from gpu_ops.ring_params import RingParams
 
 _FINEST: Final = timedelta(hours=1)
@@ -128,7 +129,7 @@ def _order(
     kept: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the order of the kept rows that does not depend on the order they came in."""
-    pair = coded.payer[kept].astype(np.int64) << 32 | coded.payee[kept]
+    pair = pair_keys(coded.payer[kept], coded.payee[kept])
     keys = pl.DataFrame({"at": at[kept], "pair": pair, "amount": amount[kept]})
     order: NDArray[np.int64] = (
         keys.select(pl.arg_sort_by("at", "pair", "amount")).to_series().to_numpy().astype(np.int64)
@@ -150,7 +151,7 @@ def _is_rare(
     params: RingParams,
 ) -> NDArray[np.bool_]:
     """Return which rows belong to a pair that hardly ever pays, or did so in one burst."""
-    pairs = pl.DataFrame({"pair": payer.astype(np.int64) << 32 | payee, "at": at})
+    pairs = pl.DataFrame({"pair": pair_keys(payer, payee), "at": at})
     burst = params.burst // timedelta(microseconds=1)
     # A join back would cost more than all else here; a pair's rows are contiguous once sorted.
     order = pairs.select(pl.col("pair").arg_sort()).to_series().to_numpy()

@@ -1,9 +1,7 @@
-"""Engines give one table; plans stay within what the GPU translator takes."""
+"""The CPU's engines give one table; tests/gpu has what concerns the GPU's."""
 
-import ctypes
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -11,15 +9,9 @@ import pytest
 
 from gpu_ops import feature_plan, timelines
 from gpu_ops.canonical import CANONICAL_SCHEMA
-from gpu_ops.engine import Engine, EngineUnavailableError, gpu_available
+from gpu_ops.engine import Engine
 from gpu_ops.features import feature_table
 from gpu_ops.intervals import interval_counts
-
-
-class FilledByDriver(Protocol):
-    """What ``ctypes.byref`` passes."""
-
-    _obj: ctypes.c_int
 
 
 @pytest.fixture(scope="module")
@@ -112,66 +104,3 @@ def test_intervals_are_open_at_the_start_and_closed_at_the_end() -> None:
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(ValueError, match="cpu-streaming"):
         Engine("cuda")  # type: ignore[arg-type]
-
-
-@pytest.mark.skipif(gpu_available(), reason="this machine has a GPU")
-def test_gpu_without_a_gpu_says_what_to_do() -> None:
-    with pytest.raises(EngineUnavailableError, match="choose 'cpu'"):
-        Engine("gpu").collect(pl.LazyFrame({"a": [1]}))
-
-
-@pytest.mark.parametrize(
-    ("started", "status", "devices", "available"),
-    [(0, 0, 2, True), (0, 0, 0, False), (100, 0, 1, False), (0, 3, 1, False)],
-)
-def test_gpu_is_what_the_driver_says(
-    monkeypatch: pytest.MonkeyPatch, started: int, status: int, devices: int, *, available: bool
-) -> None:
-    class Driver:
-        def cuInit(self, _: int) -> int:  # noqa: N802 - the driver's name
-            return started
-
-        def cuDeviceGetCount(self, count: FilledByDriver) -> int:  # noqa: N802 - the driver's name
-            count._obj.value = devices
-            return status
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
-    assert gpu_available() is available
-
-
-def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise OSError(name)
-
-    monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert gpu_available() is False
-
-
-def test_every_plan_translates_for_the_gpu(
-    busy_month: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    translate = pytest.importorskip("cudf_polars.dsl.translate", reason="needs the gpu extra")
-    plans: list[pl.LazyFrame] = []
-
-    def translated(_: Engine, plan: pl.LazyFrame) -> pl.DataFrame:
-        engine = pl.GPUEngine(executor="in-memory", raise_on_fail=True)
-        translator = translate.Translator(plan._ldf.visit(), engine)
-        translator.translate_ir()
-        assert not translator.errors, plan.explain()
-        plans.append(plan)
-        return plan.collect()
-
-    monkeypatch.setattr(Engine, "collect", translated)
-    in_memory(busy_month, pl.lit(True))
-    assert len(plans) > 10
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not gpu_available(), reason="the NVIDIA driver reports no GPU")
-def test_gpu_equals_cpu(busy_month: pl.DataFrame) -> None:
-    from polars.testing import assert_frame_equal
-
-    on_gpu = feature_table(
-        busy_month.lazy(), is_target=pl.lit(True), engine=Engine("gpu")
-    ).collect()
-    assert_frame_equal(on_gpu, in_memory(busy_month, pl.lit(True)), rel_tol=1e-6)

@@ -1,0 +1,109 @@
+"""A whole run of the assets with the GPU's engine: which plans it gets, and which stay behind."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from gpu_ops.engine import polars_gpu_engine
+from tests.gpu.translation import needs_translator, translating
+
+pytestmark = needs_translator
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("fraud_assets", "gpu_ops", "resources", "schedules")
+
+STAYS_ON_CPU = {
+    # What the GPU would gain on these is less than handing the rows over costs.
+    "fraud_assets/alerts.py": "a day's capacity of rows",
+    "fraud_assets/augmented.py": "figures of a file that was just written",
+    "fraud_assets/checks.py": "contracts: one pass over a file, read in batches",
+    "fraud_assets/graph.py": "edges and accounts are read for the graph engine",
+    "fraud_assets/prepped.py": "figures of a file that was just written",
+    "fraud_assets/published.py": "alerts: a day's capacity of rows",
+    "fraud_assets/raw.py": "ids of former uploads are read as a stream",
+    "fraud_assets/report.py": "what the command line shows",
+    "fraud_assets/scoring.py": "read in chunks for the models, which have the GPU",
+    "fraud_assets/training.py": "read once for the models, which have the GPU",
+    "gpu_ops/engine.py": "reading: the GPU's reader knows no roles and no endpoint",
+    "gpu_ops/feature_plan.py": "the first and last time of the targets; joins read from files",
+    "gpu_ops/ranking.py": "rows that may alert are chosen from six columns",
+    "gpu_ops/ring_paths.py": "unusual payments only, between two compiled loops",
+    "gpu_ops/rings.py": "rows are read for compiled loops",
+    "gpu_ops/splits.py": "four counts",
+    "resources/attempts.py": "writing: results are streamed to files",
+}
+"""Modules that collect plans themselves, and why; all else goes through `Engine.collect`."""
+
+
+@contextmanager
+def collected_elsewhere() -> Iterator[dict[str, list[str]]]:
+    """Watch plans that the project collects or writes without its engine.
+
+    Yields:
+        By module, an entry for each plan: what the translator refuses of it, or nothing.
+    """
+    from cudf_polars.dsl.translate import Translator
+
+    found: dict[str, list[str]] = {}
+
+    def watch(plan: pl.LazyFrame, depth: int) -> None:
+        caller = sys._getframe(depth)
+        path = Path(caller.f_code.co_filename)
+        # A call from within Polars is a method of a table, and no plan of ours.
+        if not path.is_relative_to(ROOT) or path.relative_to(ROOT).parts[0] not in PACKAGES:
+            return
+        translator = Translator(plan._ldf.visit(), polars_gpu_engine())
+        with suppress(NotImplementedError):
+            translator.translate_ir()
+        module = path.relative_to(ROOT).as_posix()
+        found.setdefault(module, []).append("; ".join(map(str, translator.errors)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("collect", "sink_parquet"):
+            original = getattr(pl.LazyFrame, name)
+
+            def watched(
+                plan: pl.LazyFrame,
+                *given: object,
+                original: Callable[..., object] = original,
+                **named: object,
+            ) -> object:
+                watch(plan, 2)
+                return original(plan, *given, **named)
+
+            patch.setattr(pl.LazyFrame, name, watched)
+        yield found
+
+
+def test_a_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: Callable[[str, str], None]
+) -> None:
+    from fraud_assets.cli import main
+
+    monkeypatch.setenv("FRAUD_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FRAUD_ENGINE", "gpu")
+
+    def call(*arguments: str) -> None:
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+
+    made = ("--rows", "6000", "--days", "60", "--rings", "5", "--seed", "7", "--files", "2")
+    call("simulate", *made, "--out", str(tmp_path / "made"))
+    with translating() as plans, collected_elsewhere() as elsewhere:
+        files = sorted(str(path) for path in (tmp_path / "made").glob("*.csv"))
+        call("land", *files, "--feed", "sim")
+        call("run")
+    assert len(plans) > 30
+    assert not any(plans), plans
+    unknown = sorted(set(elsewhere) - set(STAYS_ON_CPU))
+    assert not unknown, f"hand these plans to Engine.collect, or say why not: {unknown}"
+    refused = {module: errors for module, errors in elsewhere.items() if any(errors)}
+    assert refused == {}
+    reported("plans of a whole run on the engine", str(len(plans)))
+    kept = f"{sum(map(len, elsewhere.values()))} in {len(elsewhere)} modules, none refused"
+    reported("plans of a whole run that stay on the CPU", kept)
