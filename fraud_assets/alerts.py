@@ -1,15 +1,17 @@
-"""The alerts layer: what analysts look at, ranked, explained, and published once."""
+"""The alerts layer: what analysts look at, ranked and explained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
 from fraud_assets import layers
-from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.alert_lineage import RING_LINEAGE, TRANSACTION_LINEAGE
+from fraud_assets.checks import Contract
+from fraud_assets.described import described
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import lineage, preview
+from fraud_assets.metadata import MadeOf
 from fraud_assets.publication import (
     ANALYSIS,
     Draft,
@@ -20,13 +22,11 @@ from fraud_assets.publication import (
 )
 from fraud_assets.refresh import DIGEST, scan_window, scored_with, snapshot
 from fraud_assets.restoring import (
-    LEASE,
-    LEASE_WAIT_SECONDS,
     PUBLISHED,
     PUBLISHED_IN,
     restore_published_alerts,
 )
-from fraud_assets.schemas import ALERTS, MEANING
+from fraud_assets.schemas import RING_ALERTS, TRANSACTION_ALERTS
 from gpu_ops.evidence import Evidence, ring_evidence, transaction_evidence
 from gpu_ops.ranking import (
     ALERT_SCHEMA,
@@ -35,15 +35,11 @@ from gpu_ops.ranking import (
     rank_ring_alerts,
     rank_transaction_alerts,
 )
-from resources.explainer import Explainer
+from resources.explainer import Explainer, counted
 from resources.lake import Lake
-from resources.leases import lease
-from resources.notifier import Outbox
 from resources.settings import Settings
 from resources.versions import Attempt, Manifest, Versions
 
-WITHIN_CAPACITY: Final = "within_capacity"
-NONE_WITHDRAWN: Final = "none_withdrawn"
 _KEPT: Final = ("explanation", PUBLISHED_IN)
 
 
@@ -53,7 +49,7 @@ _KEPT: Final = ("explanation", PUBLISHED_IN)
     kinds={"polars", "parquet"},
     owners=list(ANALYSIS),
     code_version="1",
-    check_specs=[ALERTS.spec("transaction_alerts")],
+    check_specs=[TRANSACTION_ALERTS.spec("transaction_alerts")],
 )
 def transaction_alerts(
     context: dg.AssetExecutionContext,
@@ -93,10 +89,13 @@ def transaction_alerts(
         metadata: dict[str, dg.MetadataValue | float | str] = {
             "candidates": candidates.height,
             "expected_loss": float(explained["expected_loss"].sum()),
+            **explained_by(explainer),
         }
-        inputs = {DIGEST: graph.inputs[DIGEST], PUBLISHED: _name(before)}
+        inputs = {DIGEST: graph.inputs[DIGEST], PUBLISHED: name_of(before)}
         yield from publish(
-            versions, _draft(attempt, explained, inputs, metadata, "augmented_transactions"), meter
+            versions,
+            draft(attempt, TRANSACTION_ALERTS, explained, inputs, TRANSACTION_LINEAGE, metadata),
+            meter,
         )
 
 
@@ -106,7 +105,7 @@ def transaction_alerts(
     kinds={"polars", "parquet"},
     owners=list(ANALYSIS),
     code_version="1",
-    check_specs=[ALERTS.spec("ring_alerts")],
+    check_specs=[RING_ALERTS.spec("ring_alerts")],
 )
 def ring_alerts(
     context: dg.AssetExecutionContext,
@@ -130,86 +129,13 @@ def ring_alerts(
         inputs = {
             DIGEST: rings.inputs[DIGEST],
             rings.slot: rings.content_id,
-            PUBLISHED: _name(before),
+            PUBLISHED: name_of(before),
         }
-        yield from publish(versions, _draft(attempt, explained, inputs, {}, "fraud_rings"), meter)
-
-
-@dg.asset(
-    deps=["transaction_alerts", "ring_alerts"],
-    group_name="alerts",
-    kinds={"polars", "parquet"},
-    owners=list(ANALYSIS),
-    code_version="1",
-    check_specs=[
-        ALERTS.spec("published_alerts"),
-        dg.AssetCheckSpec(
-            WITHIN_CAPACITY,
-            asset="published_alerts",
-            blocking=True,
-            description="No day has more transaction alerts than can be reviewed.",
-        ),
-        dg.AssetCheckSpec(
-            NONE_WITHDRAWN,
-            asset="published_alerts",
-            blocking=True,
-            description="Whatever was published is still there, under the same id and rank.",
-        ),
-    ],
-)
-def published_alerts(
-    context: dg.AssetExecutionContext,
-    lake: dg.ResourceParam[Lake],
-    settings: dg.ResourceParam[Settings],
-) -> Iterator[PublicationEvent]:
-    """All alerts that were ever published; new ones go to the outbox, each exactly once."""
-    with (
-        StepMeter() as meter,
-        lease(lake, LEASE, wait_seconds=LEASE_WAIT_SECONDS),
-    ):
-        versions = Versions(lake)
-        slot = layers.snapshot_slot("published_alerts")
-        before = versions.latest(slot)
-        parts = [snapshot(versions, name) for name in ("transaction_alerts", "ring_alerts")]
-        _refuse_stale(parts, before)
-        alerts = pl.concat(
-            [versions.scan(part).collect() for part in parts], how="diagonal"
-        ).with_columns(pl.col(PUBLISHED_IN).fill_null(context.run.run_id))
-        attempt = versions.begin(slot, context.run.run_id)
-        attempt.write_table(alerts)
-        new = alerts.filter(pl.col(PUBLISHED_IN) == context.run.run_id)
-        inputs = {
-            DIGEST: parts[0].inputs[DIGEST],
-            PUBLISHED: _name(before),
-            **{part.slot: part.content_id for part in parts},
-        }
-        draft = _draft(attempt, alerts, inputs, {"new": new.height}, "transaction_alerts")
-        rejected = rejected_label(attempt)
-        checks = [
-            *draft.checks,
-            _within_capacity(alerts, _rows(versions, before), settings.daily_capacity, rejected),
-            _none_withdrawn(alerts, _rows(versions, before), rejected),
-        ]
         yield from publish(
-            versions, Draft(attempt, checks, draft.inputs, {}, draft.metadata), meter
+            versions,
+            draft(attempt, RING_ALERTS, explained, inputs, RING_LINEAGE, explained_by(explainer)),
+            meter,
         )
-        fill_outbox(versions)
-
-
-def fill_outbox(versions: Versions) -> list[int]:
-    """Write what the outbox lacks of any publication; a killed run may have left some out.
-
-    Returns:
-        The publications that were written.
-    """
-    slot = layers.snapshot_slot("published_alerts")
-    outbox = Outbox(versions.lake)
-    written = outbox.missing(versions.all_numbers(slot))
-    for number in written:
-        manifest = versions.get(slot, number)
-        rows = versions.scan(manifest).filter(pl.col(PUBLISHED_IN) == manifest.run_id)
-        outbox.publish_alerts(number, rows.collect())
-    return written
 
 
 def _publication_before(versions: Versions, run_id: str) -> Manifest | None:
@@ -218,30 +144,21 @@ def _publication_before(versions: Versions, run_id: str) -> Manifest | None:
     return restored or versions.latest(layers.snapshot_slot("published_alerts"))
 
 
-def _rows(versions: Versions, before: Manifest | None) -> pl.DataFrame | None:
+def rows_of(versions: Versions, before: Manifest | None) -> pl.DataFrame | None:
+    """All alerts of a publication; none before the first."""
     return None if before is None else versions.scan(before).collect()
 
 
 def _published(
     versions: Versions, before: Manifest | None, schema: dict[str, pl.DataType]
 ) -> pl.DataFrame | None:
-    rows = _rows(versions, before)
+    rows = rows_of(versions, before)
     return None if rows is None else rows.select(*schema, *_KEPT)
 
 
-def _name(before: Manifest | None) -> str:
+def name_of(before: Manifest | None) -> str:
+    """How an alert version names the publication that it goes on from."""
     return "none" if before is None else f"{before.number}"
-
-
-def _refuse_stale(parts: list[Manifest], before: Manifest | None) -> None:
-    """Alerts ranked after an older publication could exceed a day's capacity."""
-    if any(part.inputs[PUBLISHED] != _name(before) for part in parts) or (
-        parts[0].inputs[DIGEST] != parts[1].inputs[DIGEST]
-    ):
-        raise dg.Failure(
-            description="Alerts were published since these were ranked; run refresh_alerts again.",
-            allow_retries=False,
-        )
 
 
 def _explained(
@@ -250,6 +167,7 @@ def _explained(
     """The alerts with an explanation each; a published one keeps its own."""
     if "explanation" not in alerts.columns:
         alerts = alerts.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in _KEPT)
+    counted(explainer)  # What a failed step of this process may have left counts no more.
     texts = [
         known if known is not None else explainer.explain(one)
         for known, one in zip(alerts["explanation"].to_list(), evidence, strict=True)
@@ -257,56 +175,31 @@ def _explained(
     return alerts.with_columns(pl.Series("explanation", texts, dtype=pl.String))
 
 
-def _draft(
-    attempt: Attempt, alerts: pl.DataFrame, inputs: dict[str, str], figures: Metadata, upstream: str
+def explained_by(explainer: Explainer) -> dict[str, dg.MetadataValue]:
+    """Who made this run's texts, where a language model may: generator to number of texts."""
+    counts = counted(explainer)
+    return {"explained_by": dg.MetadataValue.json(counts)} if counts else {}
+
+
+def draft(
+    attempt: Attempt,
+    contract: Contract,
+    alerts: pl.DataFrame,
+    inputs: Mapping[str, str],
+    parents: Mapping[str, MadeOf],
+    figures: Metadata,
 ) -> Draft:
+    """A staged table of alerts with its check and what the UI shows of it."""
     shown = ("event_day", "rank", "expected_loss", "ranked_by", "reasons", "explanation")
     by_type = alerts.group_by("alert_type").len().iter_rows()
+    first = alerts.sort("event_day", "rank", descending=[True, False])
     return Draft(
         attempt=attempt,
-        checks=[ALERTS.evaluate(alerts, rejected_label(attempt))],
+        checks=[contract.evaluate(alerts, rejected_label(attempt))],
         inputs=inputs,
         metadata={
             **{f"{kind}_alerts": rows for kind, rows in by_type},
             **figures,
-            "preview": preview(alerts.sort("event_day", "rank", descending=[True, False]), shown),
-            "dagster/column_schema": column_schema(ALERTS, MEANING.get),
-            "dagster/column_lineage": lineage(upstream, {"reasons": ["reasons"]}),
+            **described(contract, first, parents, shown),
         },
-    )
-
-
-def _within_capacity(
-    alerts: pl.DataFrame, before: pl.DataFrame | None, capacity: int, rejected: str
-) -> dg.AssetCheckResult:
-    """No day goes beyond its capacity; one that was published under a larger one may stay there."""
-    over = _a_day(alerts).filter(pl.col("alerts") > capacity)
-    if before is not None:
-        over = over.join(_a_day(before), on=["event_day", "alerts"], how="anti")
-    return predicate_check(
-        WITHIN_CAPACITY,
-        passed=over.is_empty(),
-        rejected=rejected,
-        description=f"{over.height} days have more than {capacity} transaction alerts.",
-        figures={"days_over": over.height, "capacity": capacity},
-    )
-
-
-def _a_day(alerts: pl.DataFrame) -> pl.DataFrame:
-    return (
-        alerts.filter(alert_type="transaction").group_by("event_day").agg(pl.len().alias("alerts"))
-    )
-
-
-def _none_withdrawn(
-    alerts: pl.DataFrame, before: pl.DataFrame | None, rejected: str
-) -> dg.AssetCheckResult:
-    keys = ["alert_id", "rank", "event_day"]
-    missing = 0 if before is None else before.join(alerts, on=keys, how="anti").height
-    return predicate_check(
-        NONE_WITHDRAWN,
-        passed=missing == 0,
-        rejected=rejected,
-        description=f"{missing} published alerts are missing or changed.",
-        figures={"missing": missing},
     )

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _Arguments = ParamSpec("_Arguments")
 
 REFUSED_OR_FAILED: Final = 1
-KEPT_WHOLE: Final = ("graphs/fraud_rings", "alerts/published_alerts", "models", "forests")
-"""Folders whose every version keeps its files: later scores and audits look back at them."""
 
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
@@ -150,26 +148,27 @@ def train(*, as_json: bool) -> None:
 @_told_plainly
 def status(*, as_json: bool) -> None:
     """What landed, what became of it, and what needs a person."""
-    from fraud_assets import report, state
+    from fraud_assets import report, report_json, state
+    from fraud_assets.command_report import Report
     from fraud_assets.feeds import load_feeds
-    from fraud_assets.pipeline import Report
-    from fraud_assets.uploads import Uploads
+    from fraud_assets.upload_survey import UploadSurvey
     from resources.settings import Settings
     from resources.versions import Versions
 
     settings = Settings.load()
     lake = _lake(settings)
     feeds = load_feeds(settings.feeds_dir)
-    versions, uploads = Versions(lake), Uploads(lake, feeds)
+    versions, uploads = Versions(lake), UploadSurvey(lake, feeds)
     states = state.upload_states(versions, uploads, feeds)
-    landed = uploads.discover(limit=0)
+    landed = uploads.landed()
     problems = [
         *(f"landing/{path}: landed, not registered yet" for path in landed.postponed),
         *landed.problems,
         *state.damage_lines(versions, uploads, sorted(feeds)),
     ]
     if as_json:
-        _print([report.as_json(states, Report(problems=problems), versions, sorted(feeds))])
+        found = Report(problems=problems)
+        _print([report_json.as_json(states, found, versions, sorted(feeds))])
         return
     lines = list(report.status_lines(states, versions, problems, sorted(feeds)))
     _print(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
@@ -182,7 +181,7 @@ def status(*, as_json: bool) -> None:
 @_told_plainly
 def export(asset: str, upload: str | None, out: Path) -> None:
     """Write the visible table of an asset to a Parquet file."""
-    from fraud_assets import layers, report
+    from fraud_assets import exporting, layers
     from fraud_assets.feeds import load_feeds
     from fraud_assets.uploads import Uploads
     from resources.settings import Settings
@@ -199,7 +198,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
     if upload is not None:
         found = Uploads(lake, load_feeds(settings.feeds_dir)).get(upload)
         chosen = (found.feed, found.key)
-    frame = report.export(Versions(lake), asset, chosen)
+    frame = exporting.export(Versions(lake), asset, chosen)
     if frame is None:
         raise click.ClickException(f"{asset} has no visible version yet")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -217,11 +216,10 @@ def export(asset: str, upload: str | None, out: Path) -> None:
 @_told_plainly
 def clean(older_than_days: float) -> None:
     """Remove attempts that none of the last two versions of a table is made of."""
+    from fraud_assets import cleaning
     from resources.settings import Settings
-    from resources.versions import Versions
 
-    lake = _lake(Settings.load())
-    removed = Versions(lake).clean(timedelta(days=older_than_days), keep_all=KEPT_WHOLE)
+    removed = cleaning.clean(_lake(Settings.load()), timedelta(days=older_than_days))
     _print([f"removed {len(removed)} attempts"])
 
 
@@ -268,12 +266,12 @@ def _lake(settings: "Settings") -> "Lake":
 
 def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
     """Print what was done and leave with the status that it deserves."""
-    from fraud_assets import report
+    from fraud_assets import report, report_json
 
     feeds = sorted(pipeline.feeds)
     states = pipeline.states()
     if as_json:
-        _print([report.as_json(states, pipeline.report, pipeline.versions, feeds)])
+        _print([report_json.as_json(states, pipeline.report, pipeline.versions, feeds)])
     else:
         _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds))
     if not pipeline.report.went_through:

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Final
 
 from fraud_assets.checks import Contract
+from fraud_assets.meanings import meaning_of
+from fraud_assets.model_schemas import EVALUATION, IMPORTANCE, TRAINING_SET, VERDICTS
 from fraud_assets.prepped import CONTRACT as PREPPED
 from fraud_assets.schemas import (
     ACCOUNT_FEATURES,
     ACCOUNT_GRAPH,
-    ALERTS,
     AUGMENTED,
-    EVALUATION,
-    MEANING,
+    PUBLISHED_ALERTS,
     RAW,
+    RING_ALERTS,
     RINGS,
-    TRAINING_SET,
+    TRANSACTION_ALERTS,
 )
-from gpu_ops.features import catalogue_table
+from gpu_ops.features import CATALOGUE, catalogue_table
 from gpu_ops.reasons import reason_table
 
 _TABLES: Final[tuple[tuple[str, str, Contract], ...]] = (
@@ -34,22 +35,42 @@ _TABLES: Final[tuple[tuple[str, str, Contract], ...]] = (
     ),
     (
         "account_graph",
-        "One row a pair of payer and payee of the last weeks. Here and below, more may follow.",
+        "One row a pair of payer and payee of the last weeks.",
         ACCOUNT_GRAPH,
     ),
     ("account_features", "One row an account of that graph.", ACCOUNT_FEATURES),
     ("fraud_rings", "One row a ring candidate, strongest first.", RINGS),
     (
-        "transaction_alerts, ring_alerts, published_alerts",
-        "One row an alert, with all that its explanation is made of.",
-        ALERTS,
+        "transaction_alerts",
+        "One row an alert of a transaction, with all that its explanation is made of.",
+        TRANSACTION_ALERTS,
+    ),
+    (
+        "ring_alerts",
+        "One row an alert of a ring, with all that its explanation is made of.",
+        RING_ALERTS,
+    ),
+    (
+        "published_alerts",
+        "Both in one table; what only the other kind of alert has is empty.",
+        PUBLISHED_ALERTS,
     ),
     (
         "training_set",
-        "Labelled rows with their features; `is_fraud` is checked as `label`.",
+        "Labelled rows; the features of `prepped_transactions` follow, all of them.",
         TRAINING_SET,
     ),
+    (
+        "fraud_model",
+        "Kept as files. The UI shows what the model rests on, one row a feed and feature.",
+        IMPORTANCE,
+    ),
     ("model_evaluation", "One row a feed and metric.", EVALUATION),
+    (
+        "registered_model",
+        "Kept as a log of verdicts. The UI shows the last one, one row a feed and figure.",
+        VERDICTS,
+    ),
 )
 
 
@@ -91,18 +112,13 @@ def _prepped() -> Iterator[str]:
 
 
 def _columns(contract: Contract) -> Iterator[str]:
+    features = {feature.name for feature in CATALOGUE} if contract is TRAINING_SET else set()
     rows = [
-        [f"`{name}`", str(column.dtype), "yes" if column.nullable else "", _meaning(name)]
+        [f"`{name}`", str(column.dtype), "yes" if column.nullable else "", meaning_of(name)]
         for name, column in contract.schema.columns.items()
+        if name not in features
     ]
     yield from _table(["column", "type", "may be empty", "meaning"], rows)
-
-
-def _meaning(name: str) -> str:
-    try:
-        return MEANING[name]
-    except KeyError:
-        raise KeyError(f"the column {name!r} has no meaning in schemas.MEANING") from None
 
 
 def _section(name: str, about: str) -> Sequence[str]:

@@ -7,10 +7,10 @@ import dagster as dg
 import polars as pl
 
 from fraud_assets import layers, pictures
-from fraud_assets.checks import column_schema
+from fraud_assets.described import described
+from fraud_assets.graph_lineage import ACCOUNT_LINEAGE, EDGE_LINEAGE, RING_LINEAGE
 from fraud_assets.known_rings import AS_OF, AS_OF_FEEDS
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import lineage, preview
 from fraud_assets.publication import (
     ANALYSIS,
     HEAVY_POOL,
@@ -32,7 +32,7 @@ from fraud_assets.refresh import (
     snapshot,
     within,
 )
-from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, MEANING, RINGS
+from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, RINGS
 from gpu_ops.engine import Engine
 from gpu_ops.graph import GraphParams, aggregate_edges
 from gpu_ops.graph import account_features as features_of_accounts
@@ -102,17 +102,7 @@ def account_graph(
             metadata={
                 "as_of": str(as_of),
                 "transactions": int(edges["n_transactions"].sum()),
-                "preview": preview(edges),
-                "dagster/column_schema": column_schema(ACCOUNT_GRAPH, MEANING.get),
-                "dagster/column_lineage": lineage(
-                    "augmented_transactions",
-                    {
-                        "payer": ["payer"],
-                        "payee": ["payee"],
-                        "amount_sum": ["amount"],
-                        "n_transactions": ["transaction_id"],
-                    },
-                ),
+                **described(ACCOUNT_GRAPH, edges, EDGE_LINEAGE),
             },
         )
         yield from publish(versions, draft, meter)
@@ -153,10 +143,8 @@ def account_features(
                 "communities": accounts["community"].n_unique(),
                 "hubs": int(accounts["is_hub"].sum()),
                 "largest_community": int(accounts["community_size"].max() or 0),  # type: ignore[arg-type] # a count
-                "preview": preview(accounts.sort("pagerank", descending=True)),
-                "dagster/column_schema": column_schema(ACCOUNT_FEATURES, MEANING.get),
-                "dagster/column_lineage": lineage(
-                    "account_graph", {"account": ["payer", "payee"], "pagerank": ["amount_sum"]}
+                **described(
+                    ACCOUNT_FEATURES, accounts.sort("pagerank", descending=True), ACCOUNT_LINEAGE
                 ),
             },
         )
@@ -205,15 +193,12 @@ def fraud_rings(
             metadata={
                 **{f"limit_{name}": times for name, times in found.cut.items()},
                 **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},
-                "preview": preview(
-                    rings,
-                    ["ring_id", "pattern", "score", "accounts", "amount", "first_at", "last_at"],
-                ),
                 "top_rings": _drawing(rings, rows),
-                "dagster/column_schema": column_schema(RINGS, MEANING.get),
-                "dagster/column_lineage": lineage(
-                    "augmented_transactions",
-                    {"accounts": ["payer", "payee"], "transaction_ids": ["transaction_id"]},
+                **described(
+                    RINGS,
+                    rings,
+                    RING_LINEAGE,
+                    ["ring_id", "pattern", "score", "accounts", "amount", "first_at", "last_at"],
                 ),
             },
         )

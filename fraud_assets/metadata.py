@@ -1,12 +1,25 @@
 """What the Dagster UI shows of a table: row counts, columns, lineage and masked previews."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import dagster as dg
 import polars as pl
 
-from fraud_assets.feeds.identity import mask
+from gpu_ops.masking import masked
+
+__all__ = [
+    "IDENTIFIERS",
+    "PREVIEW_ROWS",
+    "MadeOf",
+    "lineage",
+    "lineage_of",
+    "masked",
+    "preview",
+]
+
+MadeOf: TypeAlias = Mapping[str, Sequence[str]]
+"""Column to the upstream columns that it is made of."""
 
 PREVIEW_ROWS: Final = 8
 
@@ -29,11 +42,6 @@ IDENTIFIERS: Final = frozenset(
 """Columns that name a person, an account or a transaction; previews show them masked."""
 
 
-def masked(value: object) -> str:
-    """An identifier as previews and check samples show it; of a node `feed:entity:id`, its id."""
-    return mask(str(value).split(":", 2)[-1])
-
-
 def preview(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> dg.MetadataValue:
     """The first rows as a Markdown table, identifiers masked."""
     shown = frame.select(columns or frame.columns).head(PREVIEW_ROWS)
@@ -54,20 +62,29 @@ def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if name in IDENTIFIERS:
-        return masked(value)
+        return _plain(masked(value))
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return _plain(str(value))
 
 
-def lineage(upstream: str, inputs_of: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
+def _plain(text: str) -> str:
+    """Text that keeps the table together."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def lineage(upstream: str, inputs_of: MadeOf) -> dg.TableColumnLineage:
     """Which columns of one upstream asset each column is made of."""
-    return dg.TableColumnLineage(
-        {
-            column: [
+    return lineage_of({upstream: inputs_of})
+
+
+def lineage_of(parents: Mapping[str, MadeOf]) -> dg.TableColumnLineage:
+    """Which columns of several upstream assets each column is made of."""
+    found: dict[str, list[dg.TableColumnDep]] = {}
+    for upstream, inputs_of in parents.items():
+        for column, sources in inputs_of.items():
+            found.setdefault(column, []).extend(
                 dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=source)
                 for source in sources
-            ]
-            for column, sources in inputs_of.items()
-        }
-    )
+            )
+    return dg.TableColumnLineage(found)

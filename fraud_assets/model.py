@@ -1,4 +1,4 @@
-"""The model assets: labelled rows, a trained model, its evaluation, and the gate's verdict."""
+"""The first half of the model layer: labelled rows, and a model trained on them."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,19 +7,13 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from fraud_assets import layers, pictures
-from fraud_assets.checks import column_schema
+from fraud_assets import layers
+from fraud_assets.described import described
 from fraud_assets.feeds import load_feeds
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import lineage, preview
-from fraud_assets.modelling import (
-    MAX_TRAINING_ROWS,
-    SPLIT,
-    Comparison,
-    FeedRows,
-    compare,
-    fit,
-)
+from fraud_assets.model_lineage import IMPORTANCE_LINEAGE, TRAINING_LINEAGE
+from fraud_assets.model_schemas import IMPORTANCE, TRAINING_SET
+from fraud_assets.modelling import MAX_TRAINING_ROWS, SPLIT, FeedRows, fit, importance
 from fraud_assets.publication import (
     HEAVY_POOL,
     SCIENCE,
@@ -30,7 +24,6 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.refresh import snapshot
-from fraud_assets.schemas import EVALUATION, MEANING, TRAINING_SET
 from fraud_assets.training import (
     IDENTITY,
     ROLES,
@@ -39,14 +32,12 @@ from fraud_assets.training import (
     assess,
     training_frame,
 )
-from gpu_ops.gate import GateBounds, Status, decide
 from resources.lake import Lake
-from resources.registry import ModelRegistry, ModelVersion, write_model
+from resources.registry import ModelRegistry, write_model
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
 
 _SPLITS: Final = "splits"
-_EVIDENCE: Final = "evidence.json"
 
 
 class TrainingConfig(dg.Config):
@@ -93,8 +84,7 @@ def training_set(
                 versions, one, max_training_rows=MAX_TRAINING_ROWS, seed=settings.seed
             )
             attempt.write_table(frame, part=f"part-{one.feed.name}")
-            keys = frame.select(*IDENTITY, *ROLES).rename({"is_fraud": "label"})
-            checks += TRAINING_SET.violations(keys)
+            checks += TRAINING_SET.violations(frame)
         draft = Draft(
             attempt=attempt,
             checks=[TRAINING_SET.result(checks, rejected_label(attempt))],
@@ -104,12 +94,7 @@ def training_set(
             },
             metadata={
                 "feeds": ", ".join(one.feed.name for one in ready),
-                "preview": preview(keys),
-                "dagster/column_schema": column_schema(TRAINING_SET, MEANING.get),
-                "dagster/column_lineage": lineage(
-                    "raw_transactions",
-                    {"label": ["is_fraud", "label_known_at"], "window": ["occurred_at"]},
-                ),
+                **described(TRAINING_SET, frame, TRAINING_LINEAGE, [*IDENTITY, *ROLES]),
             },
         )
         yield from publish(versions, draft, meter)
@@ -131,178 +116,54 @@ def fraud_model(
     """Per feed: gradient-boosted trees, an isolation forest and a calibration of one window.
 
     Trees stop and probabilities are calibrated on the validation window. A model is not served
-    until the gate approved it.
+    until the gate approved it. Shown below are the features that it rests on; the row count is
+    theirs.
     """
     with StepMeter() as meter:
         versions = Versions(lake)
         training = snapshot(versions, "training_set")
         newest: Manifest | None = None
         figures: dict[str, float | str] = {}
-        for rows in _feed_rows(versions, training):
+        tables: list[pl.DataFrame] = []
+        for rows in feed_rows(versions, training):
             attempt = versions.begin(ModelRegistry.slot(rows.feed), context.run.run_id)
-            card = write_model(attempt, fit(rows, settings, settings.engine))
+            parts = fit(rows, settings, settings.engine)
+            card = write_model(attempt, parts)
+            tables.append(importance(rows.feed, parts.booster))
             features = {
                 slot: content
                 for slot, content in training.inputs.items()
                 if slot.startswith(f"prepped/feed={rows.feed}/")
             }
             newest = versions.publish(
-                attempt, inputs=_trained_on(training), extra={TRAINED_ON: {**features}}
+                attempt, inputs=inputs_of(training), extra={TRAINED_ON: {**features}}
             )
             figures[f"{rows.feed}_model"] = f"{rows.feed}-{newest.number}"
             figures |= {f"{rows.feed}_{name}_rows": n.rows for name, n in card.windows.items()}
         if newest is None:
             raise dg.Failure(description="The training set is empty.", allow_retries=False)
-        yield materialization(newest, meter, figures)
-
-
-@dg.asset(
-    deps=["training_set", "fraud_model"],
-    group_name="model",
-    kinds={"polars"},
-    owners=list(SCIENCE),
-    code_version="1",
-    check_specs=[EVALUATION.spec("model_evaluation")],
-)
-def model_evaluation(
-    context: dg.AssetExecutionContext,
-    lake: dg.ResourceParam[Lake],
-    settings: dg.ResourceParam[Settings],
-) -> Iterator[PublicationEvent]:
-    """How good each new model is on days it never saw, beside the best and the random order.
-
-    Average precision first. The present champion is measured on the same rows.
-    """
-    with StepMeter() as meter:
-        versions = Versions(lake)
-        registry = ModelRegistry(versions)
-        training = snapshot(versions, "training_set")
-        compared: dict[str, Comparison] = {}
-        for rows in _feed_rows(versions, training):
-            model = _trained(registry, rows.feed, training)
-            # A damaged champion cannot be measured, and must not keep its successor out.
-            is_damaged = registry.damage(rows.feed) is not None
-            champion = None if is_damaged else registry.champion(rows.feed)
-            if champion is not None and champion.version == model.version:
-                # Trained again to the same model, or by two runs at once: it is no rival of itself.
-                champion = None
-            compared[rows.feed] = compare(rows, model, champion, settings)
-        table = _figures(compared)
-        attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run.run_id)
-        attempt.write_table(table)
-        draft = Draft(
-            attempt=attempt,
-            checks=[EVALUATION.evaluate(table, rejected_label(attempt))],
-            inputs=_trained_on(training)
-            | {feed: str(_trained(registry, feed, training).version) for feed in compared},
-            extra={"evidence": {feed: one.to_json() for feed, one in compared.items()}},
-            metadata={
-                **_plotted(compared),
-                "preview": preview(table),
-                "dagster/column_schema": column_schema(EVALUATION, MEANING.get),
-                "dagster/column_lineage": lineage(
-                    "training_set", {"value": ["is_fraud"], "ceiling": ["is_fraud"]}
-                ),
+        shown = pl.concat(tables)
+        yield materialization(
+            newest,
+            meter,
+            {
+                **figures,
+                "dagster/row_count": dg.MetadataValue.int(shown.height),
+                **described(IMPORTANCE, shown, IMPORTANCE_LINEAGE),
             },
         )
-        yield from publish(versions, draft, meter)
 
 
-@dg.asset(
-    deps=["model_evaluation"],
-    group_name="model",
-    kinds={"json"},
-    owners=list(SCIENCE),
-    code_version="1",
-)
-def registered_model(
-    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
-) -> Iterator[dg.MaterializeResult[None]]:
-    """The gate's verdict on each new model: approved, pending or rejected, and why.
-
-    Only an approved model scores transactions.
-    """
-    with StepMeter() as meter:
-        versions = Versions(lake)
-        registry = ModelRegistry(versions)
-        judged = snapshot(versions, "model_evaluation")
-        evidence = judged.extra["evidence"]
-        if not isinstance(evidence, dict):
-            raise TypeError(f"{judged.slot}@{judged.number} holds no evidence")
-        metadata: dict[str, float | str] = {}
-        for feed, stored in evidence.items():
-            if not isinstance(stored, dict):
-                raise TypeError(f"{judged.slot}@{judged.number} holds no evidence on {feed}")
-            verdict = decide(*Comparison.read(stored), GateBounds())
-            version = int(judged.inputs[feed])
-            metadata[f"{feed}_version"] = version
-            champion = None if registry.damage(feed) is not None else registry.champion(feed)
-            if champion is not None and champion.version == version:
-                # The same rows gave the same model: only the clock could judge it otherwise.
-                metadata[f"{feed}_status"] = str(Status.APPROVED)
-                metadata[f"{feed}_reasons"] = "trained anew to the same model; its approval stands"
-                metadata[f"{feed}_approved"] = 1
-                continue
-            registry.register(feed, version, verdict, by="gate", run_id=context.run.run_id)
-            metadata[f"{feed}_status"] = str(verdict.status)
-            metadata[f"{feed}_reasons"] = "; ".join(verdict.reasons)
-            metadata[f"{feed}_approved"] = int(verdict.status is Status.APPROVED)
-        yield materialization(judged, meter, metadata)
-
-
-def _trained_on(training: Manifest) -> dict[str, str]:
+def inputs_of(training: Manifest) -> dict[str, str]:
+    """How models and evaluations name the training set that they were made of."""
     return {training.slot: training.content_id}
 
 
-def _trained(registry: ModelRegistry, feed: str, training: Manifest) -> ModelVersion:
-    """The newest model of a feed; it must be of this training set."""
-    model = registry.latest(feed)
-    if model is None or model.manifest.inputs != _trained_on(training):
-        raise dg.Failure(
-            description=f"There is no model of {feed} for the visible training set; "
-            "materialize fraud_model first.",
-            allow_retries=False,
-        )
-    return model
-
-
-def _feed_rows(versions: Versions, training: Manifest) -> Iterator[FeedRows]:
+def feed_rows(versions: Versions, training: Manifest) -> Iterator[FeedRows]:
+    """The rows of each feed in a training set."""
     splits = training.extra[_SPLITS]
     if not isinstance(splits, dict):
         raise TypeError(f"{training.slot}@{training.number} names no splits")
     for feed, split in splits.items():
         rows = versions.scan(training, table=f"part-{feed}.").collect()
         yield FeedRows(feed, SPLIT.validate_python(split), rows)
-
-
-def _figures(compared: dict[str, Comparison]) -> pl.DataFrame:
-    """One row a feed and metric: value, ceiling, random, and the champion's value."""
-    rows = []
-    for feed, one in compared.items():
-        for metric, figure in one.challenger.figures.items():
-            champion = None if one.champion is None else one.champion.value(metric)
-            rows.append((feed, metric, figure.value, figure.ceiling, figure.random, champion))
-    columns = {
-        "feed": pl.String,
-        "metric": pl.String,
-        "value": pl.Float64,
-        "ceiling": pl.Float64,
-        "random": pl.Float64,
-        "champion": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=columns, orient="row")
-
-
-def _plotted(compared: dict[str, Comparison]) -> dict[str, dg.MetadataValue | float | str]:
-    """Metrics as numbers, which the UI plots over time, and the precision-recall curve."""
-    metadata: dict[str, dg.MetadataValue | float | str] = {}
-    for feed, one in compared.items():
-        for metric, figure in one.challenger.figures.items():
-            if figure.value is not None:
-                metadata[f"{feed}_{metric}"] = figure.value
-        metadata[f"{feed}_p99_latency_ms"] = one.p99_latency_ms
-        picture = pictures.precision_recall_picture(one.challenger, title=feed)
-        metadata[f"{feed}_curve"] = dg.MetadataValue.md(
-            pictures.as_markdown(picture, f"precision and recall of {feed}")
-        )
-    return metadata

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Final
 
+import numpy as np
 import polars as pl
 from pydantic import JsonValue, TypeAdapter
 
 from fraud_assets.training import IDENTITY, ROLES
-from gpu_ops.boosting import BoosterParams, train_booster
+from gpu_ops.boosting import Booster, BoosterParams, train_booster
 from gpu_ops.calibration import fit_calibration
 from gpu_ops.gate import GateEvidence
 from gpu_ops.latency import call_latency
@@ -92,6 +93,34 @@ def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
         code_version=version("fraud-assets"),
     )
     return ModelParts(booster, forest, calibration, card, judged.to_dict())
+
+
+def importance(feed: str, booster: Booster) -> pl.DataFrame:
+    """What a booster rests on, the strongest feature first.
+
+    Returns:
+        feed, feature, gain (mean fall of the loss a split, Float64), gain_share (of the gain of
+        all splits, 0..1) and splits (Int64), one row a feature, also those that no tree uses.
+    """
+    gain, splits = (_scores_of(booster, kind) for kind in ("gain", "weight"))
+    table = pl.DataFrame({"feature": booster.columns}).with_columns(
+        feed=pl.lit(feed),
+        gain=pl.Series([gain.get(name, 0.0) for name in booster.columns], dtype=pl.Float64),
+        splits=pl.Series([int(splits.get(name, 0)) for name in booster.columns], dtype=pl.Int64),
+    )
+    total = pl.col("gain") * pl.col("splits")
+    return (
+        # Trees without a split gain nothing, so there is nothing to share.
+        table.with_columns(gain_share=(total / total.sum()).fill_nan(0.0))
+        .select("feed", "feature", "gain", "gain_share", "splits")
+        .sort(["gain_share", "feature"], descending=[True, False])
+    )
+
+
+def _scores_of(booster: Booster, kind: str) -> dict[str, float]:
+    """One figure a feature that some tree uses."""
+    found = booster.model.get_score(importance_type=kind)
+    return {name: float(np.mean(value)) for name, value in found.items()}
 
 
 def judge(rows: pl.DataFrame, probability: Float64Array, settings: Settings) -> Evaluation:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from fraud_assets.ring_layout import Place, ring_layout
-from gpu_ops.evidence import masked
+from gpu_ops.masking import masked
 from gpu_ops.metrics import Evaluation
 
 if TYPE_CHECKING:

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
 import dagster as dg
 
 from fraud_assets import layers, refresh, state
-from fraud_assets.alerts import fill_outbox
+from fraud_assets.command_report import Report
 from fraud_assets.feeds import Feed, load_feeds
 from fraud_assets.jobs import FEED_TAG, INGEST, REFRESH, SCORE, TRAIN
-from fraud_assets.local_runs import AssetFigures, RunOutcome, execute, process_tags
+from fraud_assets.local_runs import RunOutcome, execute, process_tags
 from fraud_assets.partitions import UPLOADS
+from fraud_assets.published import fill_outbox
 from fraud_assets.scoring import NO_MODEL, scorer_of
 from fraud_assets.state import UploadState
-from fraud_assets.training import TRAINED_ON, Trainable, assess, trained_on
+from fraud_assets.training_plan import TrainingPlan
 from fraud_assets.uploads import Upload, UploadError, Uploads
 from gpu_ops.model_files import ModelFileError
 from resources.lake import Lake, LakeError
-from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
 from resources.versions import Versions
 
@@ -39,34 +38,6 @@ REFRESHED: Final = (
 _REFRESH_TRIES: Final = 5
 
 
-@dataclass
-class Report:
-    """What a command did.
-
-    Attributes:
-        failed: Upload key to reason, of uploads whose run failed.
-        refused: Upload key to reason, of uploads refused by this command.
-        problems: Everything else that did not go through, a line each.
-        assets: What each asset took, added up over its runs.
-    """
-
-    failed: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    assets: dict[str, AssetFigures] = field(default_factory=dict)
-
-    @property
-    def went_through(self) -> bool:
-        """Whether nothing was refused and nothing failed."""
-        return not (self.failed or self.refused or self.problems)
-
-    def add(self, outcome: RunOutcome) -> None:
-        """Add what a run's assets took."""
-        for name, figures in outcome.assets.items():
-            known = self.assets.get(name)
-            self.assets[name] = figures if known is None else known + figures
-
-
 class Pipeline:
     """Runs the project's jobs in this process."""
 
@@ -83,9 +54,9 @@ class Pipeline:
         self._settings = settings
         self._say = say
         self.versions = Versions(lake)
-        self._registry = ModelRegistry(self.versions)
         self.feeds: dict[str, Feed] = load_feeds(settings.feeds_dir)
         self.uploads = Uploads(lake, self.feeds)
+        self._plan = TrainingPlan(self.versions, self.feeds, settings)
         self.report = Report()
 
     def states(self) -> list[UploadState]:
@@ -221,56 +192,24 @@ class Pipeline:
                 self._say(f"    failed: {outcome.reason}")
 
     def _train_where_needed(self) -> None:
-        champions = self._champions()
-        ready, reasons = self._ready([name for name, one in champions.items() if one is None])
+        """Train the feeds without a champion, unless that could only end as last time."""
+        ready, reasons = self._ready(
+            [name for name, one in self._plan.champions().items() if one is None]
+        )
+        anew = []
+        for name in ready:
+            why = self._plan.nothing_new(name)
+            if why is None:
+                anew.append(name)
+            else:
+                reasons.append(why)
         for reason in reasons:
             self._say(reason)
-        anew = [name for name in ready if self._may_judge_anew(name)]
         if anew:
             self._train(anew)
 
-    def _may_judge_anew(self, feed: str) -> bool:
-        """Whether training could end otherwise than last time: other rows, or no verdict yet.
-
-        The features that a model was trained on are in its manifest, so a run that was killed
-        between reading new rows and training them is made up for.
-        """
-        verdicts = self._registry.list(feed)
-        newest = self._registry.latest(feed)
-        if not verdicts or newest is None or newest.version != verdicts[-1].version:
-            return True
-        if newest.manifest.extra.get(TRAINED_ON) != trained_on(
-            assess(self.versions, self.feeds[feed], self._settings)
-        ):
-            return True
-        self._say(
-            f"no model for {feed}: {feed}-{newest.version} is {verdicts[-1].status.lower()} and "
-            f"nothing new was landed; {'; '.join(verdicts[-1].reasons)}"
-        )
-        return False
-
-    def _champions(self) -> dict[str, ModelVersion | None]:
-        """The champion of every feed; feeds whose champion is damaged are left out."""
-        damaged = state.broken_models(self.versions, self.feeds)
-        return {
-            name: self._registry.champion(name)
-            for name in sorted(self.feeds)
-            if name not in damaged
-        }
-
     def _ready(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Those of some feeds that can be trained, and why the others with rows cannot."""
-        ready, reasons = [], []
-        with_rows = {one.upload.feed for one in self.states() if one.state == "accepted"}
-        for name in names:
-            if name not in with_rows:
-                continue
-            found = assess(self.versions, self.feeds[name], self._settings)
-            if isinstance(found, Trainable):
-                ready.append(name)
-            else:
-                reasons.append(f"no model for {name}: {found.reason}")
-        return ready, reasons
+        return self._plan.ready(names, self.states())
 
     def _train(self, feeds: Sequence[str]) -> None:
         self._say(f"training: {', '.join(feeds)}")
@@ -282,7 +221,7 @@ class Pipeline:
 
     def _score_unscored(self) -> None:
         """Score again what was scored before its feed had a model."""
-        champions = self._champions()
+        champions = self._plan.champions()
         due = [
             one
             for one in self.states()

@@ -29,7 +29,9 @@ PUBLISHED_IN: Final = "published_in"
 LEASE: Final = "published-alerts"
 LEASE_WAIT_SECONDS: Final = 600.0
 
-_RESTORED: Final = "restored"
+RESTORED: Final = "restored"
+"""Among what a publication says besides: it brings back what damage had taken."""
+
 _SCHEMA: Final[dict[str, pl.DataType]] = {
     **ALERT_SCHEMA,
     **TRANSACTION_EVIDENCE,
@@ -71,8 +73,8 @@ def restore_published_alerts(versions: Versions, run_id: str) -> Manifest | None
         )
         for number in outbox.missing(later):
             outbox.publish_alerts(number, pl.DataFrame())
-        inputs = {DIGEST: _RESTORED, PUBLISHED: "none" if intact is None else f"{intact.number}"}
-        return versions.publish(attempt, inputs=inputs, extra={_RESTORED: wrong[0]})
+        inputs = {DIGEST: RESTORED, PUBLISHED: "none" if intact is None else f"{intact.number}"}
+        return versions.publish(attempt, inputs=inputs, extra={RESTORED: wrong[0]})
 
 
 def _intact(versions: Versions, numbers: list[int]) -> Iterator[Manifest]:

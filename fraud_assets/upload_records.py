@@ -105,8 +105,15 @@ class ReceivedListing:
 class UploadRecords:
     """Reads and writes the records; remembers what it read, as uploads never change."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, *, read_only: bool = False) -> None:
+        """Works on a lake.
+
+        Args:
+            lake: Where.
+            read_only: Records that are damaged are read from their copies, but not restored.
+        """
         self._lake = lake
+        self._read_only = read_only
         self._read: dict[str, Upload] = {}
 
     def all(self) -> list[Upload]:
@@ -184,7 +191,7 @@ class UploadRecords:
             return settled
         for order, claimed in self._claims(listing.claims):
             if claimed is None:
-                settled.problems.append(f"{_claim_key(order)} cannot be read and is passed over")
+                settled.problems.append(_unreadable(order))
             elif claimed.key in listing.registered:
                 if self.get(claimed.key).order != order:
                     self._lake.delete([_claim_key(order)])
@@ -195,6 +202,13 @@ class UploadRecords:
                 settled.finished.append(claimed)
         return settled
 
+    def unreadable_claims(self, listing: ReceivedListing) -> list[str]:
+        """The problems that `settle_claims` would tell, at the same cost, without settling."""
+        if len(listing.claims) == len(listing.registered):
+            return []
+        found = self._claims(listing.claims)
+        return [_unreadable(order) for order, claimed in found if claimed is None]
+
     def _claims(self, orders: list[int]) -> list[tuple[int, Upload | None]]:
         ordered = sorted(orders)
         bodies = self._lake.get_many([_claim_key(order) for order in ordered])
@@ -204,7 +218,8 @@ class UploadRecords:
         """Restores a damaged upload.json from the copy in its claim."""
         for _, claimed in self._claims(ReceivedListing.of(self._lake).claims):
             if claimed is not None and claimed.key == key:
-                self._lake.put(_record_key(key), claimed.model_dump_json().encode())
+                if not self._read_only:
+                    self._lake.put(_record_key(key), claimed.model_dump_json().encode())
                 return claimed
         raise UploadError(
             f"{_record_key(key)} cannot be read and no copy of it is left; "
@@ -239,6 +254,10 @@ def _record_key(key: str) -> str:
 
 def _claim_key(order: int) -> str:
     return f"{ORDER_FOLDER}/{order:08d}"
+
+
+def _unreadable(order: int) -> str:
+    return f"{_claim_key(order)} cannot be read and is passed over"
 
 
 def _parse(body: bytes) -> Upload | None:

@@ -7,7 +7,16 @@ from typing import Final, TypeAlias, TypeVar
 
 import polars as pl
 
-_SHOWN: Final = 4
+from gpu_ops.masking import masked
+
+__all__ = [
+    "Evidence",
+    "RingEvidence",
+    "TransactionEvidence",
+    "masked",
+    "ring_evidence",
+    "transaction_evidence",
+]
 
 
 @dataclass(frozen=True)
@@ -103,17 +112,6 @@ def ring_evidence(alerts: pl.DataFrame) -> list[RingEvidence]:
         alerts: Columns of `gpu_ops.ranking.rank_ring_alerts`.
     """
     return _evidence(alerts, RingEvidence, _RING_COLUMNS)
-
-
-def masked(node: str) -> str:
-    """An account's name for people: `card:customer:1234567` becomes `…4567`.
-
-    Only the last four characters of the source's id are shown, and never more than half of it.
-    Characters that do not print are shown as `?`.
-    """
-    name = node.split(":", 2)[-1]
-    shown = name[-min(_SHOWN, max(1, len(name) // 2)) :]
-    return "…" + "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
 def _evidence(alerts: pl.DataFrame, kind: type[_Kind], columns: Mapping[str, str]) -> list[_Kind]:

@@ -1,7 +1,6 @@
 """The gate that a model passes before it may score: approved, held or rejected, and why."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -78,16 +77,39 @@ class GateBounds:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What the gate says of one figure.
+
+    Attributes:
+        metric: The figure's name, as in an evaluation.
+        status: What it alone would decide.
+        text: Figure and bound in words.
+        value: The figure; None where it is not defined or was not measured.
+        bar: What it must reach.
+        champion: The present model's figure; None where there is none to compare with.
+    """
+
+    metric: str
+    status: Status
+    text: str
+    value: float | None
+    bar: str
+    champion: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate decided.
 
     Attributes:
         status: The worst of all outcomes.
         reasons: One sentence a check, passed ones too: figure, bound, outcome.
+        outcomes: The same figure by figure; empty where a person decided.
     """
 
     status: Status
     reasons: tuple[str, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 _SEVERITY: Final = (Status.APPROVED, Status.PENDING, Status.REJECTED)
@@ -112,86 +134,109 @@ def decide(challenger: GateEvidence, champion: GateEvidence | None, bounds: Gate
             f"the champion was judged on {champion.rows} rows with {champion.positives} frauds, "
             f"the challenger on {challenger.rows} with {challenger.positives}: not the same rows"
         )
-    outcomes = [
+    outcomes = (
         _roc_auc(challenger, bounds),
         _average_precision(challenger, champion, bounds),
         _positives(challenger, bounds),
         _slope(challenger, bounds),
         _between(
-            "mean score over fraud rate", challenger.mean_score_ratio, bounds.mean_score_ratio
+            "mean_score_ratio",
+            "mean score over fraud rate",
+            challenger.mean_score_ratio,
+            bounds.mean_score_ratio,
         ),
-        *_latency(challenger, bounds),
-    ]
-    worst = max((status for status, _ in outcomes), key=_SEVERITY.index)
-    return Verdict(worst, tuple(f"{text}: {status}" for status, text in outcomes))
+        _latency(challenger, bounds),
+    )
+    worst = max((one.status for one in outcomes), key=_SEVERITY.index)
+    reasons = tuple(f"{one.text}: {one.status}" for one in outcomes)
+    return Verdict(worst, reasons, _beside_champion(outcomes, champion))
 
 
-_Outcome = tuple[Status, str]
+def _beside_champion(
+    outcomes: tuple[Outcome, ...], champion: GateEvidence | None
+) -> tuple[Outcome, ...]:
+    """The outcomes with the champion's figures, those that it is not compared by as well."""
+    if champion is None:
+        return outcomes
+    known = asdict(champion)
+    return tuple(replace(one, champion=known[one.metric]) for one in outcomes)
 
 
-def _roc_auc(model: GateEvidence, bounds: GateBounds) -> _Outcome:
-    if model.roc_auc is None:
-        return Status.PENDING, "ROC AUC is not defined, the test window has only one class"
-    if model.roc_auc >= bounds.min_roc_auc:
-        return Status.APPROVED, f"ROC AUC {model.roc_auc:.4f} >= {bounds.min_roc_auc:.4f}"
-    return Status.REJECTED, f"ROC AUC {model.roc_auc:.4f} < {bounds.min_roc_auc:.4f}"
+def _roc_auc(model: GateEvidence, bounds: GateBounds) -> Outcome:
+    found, least = model.roc_auc, bounds.min_roc_auc
+    if found is None:
+        status, text = Status.PENDING, "ROC AUC is not defined, the test window has only one class"
+    elif found >= least:
+        status, text = Status.APPROVED, f"ROC AUC {found:.4f} >= {least:.4f}"
+    else:
+        status, text = Status.REJECTED, f"ROC AUC {found:.4f} < {least:.4f}"
+    return Outcome("roc_auc", status, text, found, f">= {least:.4f}")
 
 
 def _average_precision(
     model: GateEvidence, champion: GateEvidence | None, bounds: GateBounds
-) -> _Outcome:
+) -> Outcome:
     found = model.average_precision
-    if found is None:
-        return Status.PENDING, "average precision is not defined, the test window has no fraud"
+    by_chance = model.random_average_precision or 0.0
+    sign, least = ">", by_chance
+    bound = f"{by_chance:.4f} of a random order (no champion)"
     if champion is not None and champion.average_precision is not None:
-        least = champion.average_precision - bounds.average_precision_tolerance
+        sign, least = ">=", champion.average_precision - bounds.average_precision_tolerance
         bound = (
             f"{least:.4f} (champion {champion.average_precision:.4f} less a tolerance of "
             f"{bounds.average_precision_tolerance:.4f})"
         )
-        if found < least:
-            return Status.REJECTED, f"average precision {found:.4f} < {bound}"
-        return Status.APPROVED, f"average precision {found:.4f} >= {bound}"
-    by_chance = model.random_average_precision or 0.0
-    bound = f"{by_chance:.4f} of a random order (no champion)"
-    if found <= by_chance:
-        return Status.REJECTED, f"average precision {found:.4f} <= {bound}"
-    return Status.APPROVED, f"average precision {found:.4f} > {bound}"
+    if found is None:
+        status = Status.PENDING
+        text = "average precision is not defined, the test window has no fraud"
+    elif found > least or (sign == ">=" and found == least):
+        status, text = Status.APPROVED, f"average precision {found:.4f} {sign} {bound}"
+    else:
+        opposite = "<" if sign == ">=" else "<="
+        status, text = Status.REJECTED, f"average precision {found:.4f} {opposite} {bound}"
+    return Outcome("average_precision", status, text, found, f"{sign} {least:.4f}")
 
 
-def _positives(model: GateEvidence, bounds: GateBounds) -> _Outcome:
-    if model.positives < bounds.min_positives:
-        return (
-            Status.PENDING,
-            f"{model.positives} frauds in the test window < {bounds.min_positives}",
-        )
-    return (
-        Status.APPROVED,
-        f"{model.positives} frauds in the test window >= {bounds.min_positives}",
+def _positives(model: GateEvidence, bounds: GateBounds) -> Outcome:
+    enough = model.positives >= bounds.min_positives
+    return Outcome(
+        "positives",
+        Status.APPROVED if enough else Status.PENDING,
+        f"{model.positives} frauds in the test window {'>=' if enough else '<'} "
+        f"{bounds.min_positives}",
+        model.positives,
+        f">= {bounds.min_positives}",
     )
 
 
-def _slope(model: GateEvidence, bounds: GateBounds) -> _Outcome:
+def _slope(model: GateEvidence, bounds: GateBounds) -> Outcome:
+    name = "calibration slope"
+    outcome = _between("calibration_slope", name, model.calibration_slope, bounds.calibration_slope)
     if model.calibration_slope is None and model.roc_auc == 1.0:
         # Every slope fits scores that separate the classes; the mean score alone can be judged.
-        return Status.APPROVED, "calibration slope is not defined, the scores separate the classes"
-    return _between("calibration slope", model.calibration_slope, bounds.calibration_slope)
+        text = f"{name} is not defined, the scores separate the classes"
+        return replace(outcome, status=Status.APPROVED, text=text)
+    return outcome
 
 
-def _between(name: str, found: float | None, bound: tuple[float, float]) -> _Outcome:
+def _between(metric: str, name: str, found: float | None, bound: tuple[float, float]) -> Outcome:
     low, high = bound
     if found is None:
-        return Status.PENDING, f"{name} is not defined on the test window"
-    if low <= found <= high:
-        return Status.APPROVED, f"{name} {found:.4f} within {low:g}..{high:g}"
-    return Status.PENDING, f"{name} {found:.4f} outside {low:g}..{high:g}"
-
-
-def _latency(model: GateEvidence, bounds: GateBounds) -> Iterator[_Outcome]:
-    budget = bounds.p99_latency_ms
-    if model.p99_latency_ms is None:
-        yield Status.PENDING, f"p99 latency was not measured, budget {budget:g} ms"
-    elif model.p99_latency_ms > budget:
-        yield Status.REJECTED, f"p99 latency {model.p99_latency_ms:.2f} ms > {budget:g} ms"
+        status, text = Status.PENDING, f"{name} is not defined on the test window"
+    elif low <= found <= high:
+        status, text = Status.APPROVED, f"{name} {found:.4f} within {low:g}..{high:g}"
     else:
-        yield Status.APPROVED, f"p99 latency {model.p99_latency_ms:.2f} ms <= {budget:g} ms"
+        status, text = Status.PENDING, f"{name} {found:.4f} outside {low:g}..{high:g}"
+    return Outcome(metric, status, text, found, f"{low:g}..{high:g}")
+
+
+def _latency(model: GateEvidence, bounds: GateBounds) -> Outcome:
+    found, budget = model.p99_latency_ms, bounds.p99_latency_ms
+    if found is None:
+        status = Status.PENDING
+        text = f"p99 latency was not measured, budget {budget:g} ms"
+    elif found > budget:
+        status, text = Status.REJECTED, f"p99 latency {found:.2f} ms > {budget:g} ms"
+    else:
+        status, text = Status.APPROVED, f"p99 latency {found:.2f} ms <= {budget:g} ms"
+    return Outcome("p99_latency_ms", status, text, found, f"<= {budget:g} ms")

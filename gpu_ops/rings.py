@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
@@ -51,22 +50,10 @@ class RingSearch:
     cut: dict[str, int]
 
 
-def ring_candidates(
-    transactions: pl.LazyFrame,
-    accounts: pl.DataFrame | None = None,
-    *,
-    since: datetime | None = None,
-    params: RingParams | None = None,
-) -> pl.DataFrame:
-    """Return the rings of `search_rings` alone."""
-    return search_rings(transactions, accounts, since=since, params=params).rings
-
-
 def search_rings(
     transactions: pl.LazyFrame,
     accounts: pl.DataFrame | None = None,
     *,
-    since: datetime | None = None,
     params: RingParams | None = None,
 ) -> RingSearch:
     """Return small groups of accounts whose unusual payments form a pattern; see `RING_SCHEMA`.
@@ -87,8 +74,6 @@ def search_rings(
             fraud_probability (nullable). They should reach back two horizons or more: only then is
             a habit, such as a monthly collection, seen as one.
         accounts: account and community, for `community_share`; null without it.
-        since: leave out rings whose last transaction is earlier; what is earlier still tells the
-            ordinary from the unusual.
         params: see `RingParams`.
     """
     params = params or RingParams()
@@ -103,8 +88,6 @@ def search_rings(
         if edges.at.size:
             rows.append(_ring_rows(feed, edges, _rings_of(edges, params, cut)))
     rings = pl.concat([pl.DataFrame(schema=RING_SCHEMA), *rows])
-    if since is not None:
-        rings = rings.filter(pl.col("last_at") >= since)
     return RingSearch(
         rings=_with_community_share(rings, accounts).sort(
             ["score", "ring_id"], descending=[True, False]

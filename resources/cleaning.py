@@ -1,6 +1,7 @@
 """Removes files of attempts that were never published or are long superseded."""
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def clean_attempts(
-    versions: "Versions", older_than: timedelta, keep: int, keep_all: tuple[str, ...]
+    versions: "Versions",
+    older_than: timedelta,
+    keep: int,
+    keep_all: tuple[str, ...],
+    keep_numbers: Mapping[Slot, Collection[int]],
 ) -> list[str]:
     """Removes old attempts that none of the last `keep` manifests of their slot names.
 
@@ -36,7 +41,9 @@ def clean_attempts(
         old = [name for name in sorted(folders) if youngest[slot, name] < limit]
         if not old:
             continue
-        kept = _kept(versions, slot, keep, everything=_below(slot, keep_all))
+        kept = _kept(
+            versions, slot, None if _below(slot, keep_all) else keep, keep_numbers.get(slot, ())
+        )
         if kept is None:
             continue
         for name in old:
@@ -59,11 +66,16 @@ def _below(slot: Slot, prefixes: tuple[str, ...]) -> bool:
     return any(slot.prefix == one or slot.prefix.startswith(f"{one}/") for one in prefixes)
 
 
-def _kept(versions: "Versions", slot: Slot, keep: int, *, everything: bool) -> set[str] | None:
-    """The attempts that manifests hold on to; None if one of these cannot be read."""
+def _kept(
+    versions: "Versions", slot: Slot, keep: int | None, also: Collection[int]
+) -> set[str] | None:
+    """The attempts that manifests hold on to; None if one of these cannot be read.
+
+    These are the last `keep` manifests, or all of them, and those that are named besides.
+    """
     numbers = versions.all_numbers(slot)
     try:
-        chosen = numbers if everything else numbers[-keep:]
+        chosen = numbers if keep is None else {*numbers[-keep:], *also}
         return {versions.get(slot, number).attempt for number in chosen}
     except CorruptManifestError:
         return None

@@ -7,17 +7,17 @@ visible and nothing is overwritten. A killed writer leaves only files that no ma
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
 import polars as pl
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from resources.attempts import STARTED, Attempt, sha256_of
 from resources.errors import CorruptManifestError, MissingObjectError, MissingPartError
 from resources.lake import Lake, utc_now
 from resources.manifests import FileEntry, Manifest, Slot, manifest_of
+from resources.version_health import Surveyed, parsed, run_again, surveyed, wrong_sizes
 
 __all__ = [
     "Attempt",
@@ -29,19 +29,6 @@ __all__ = [
     "Surveyed",
     "Versions",
 ]
-
-
-@dataclass(frozen=True)
-class Surveyed:
-    """The visible version of a slot as one look at a whole folder found it.
-
-    Attributes:
-        manifest: The version; None where its manifest cannot be read.
-        problem: What is wrong with it, for a person; empty if all is well.
-    """
-
-    manifest: Manifest | None
-    problem: str
 
 
 class Versions:
@@ -90,7 +77,7 @@ class Versions:
         )
         bodies = self.lake.get_many([slot.manifest_key(number) for slot, number in newest])
         return {
-            slot: _parse(slot, number, body)
+            slot: parsed(slot, number, body)
             for (slot, number), body in zip(newest, bodies, strict=True)
         }
 
@@ -109,7 +96,7 @@ class Versions:
         keys = [slot.manifest_key(number) for slot, number in newest.items()]
         bodies = self.lake.get_many(keys)
         return {
-            slot: _surveyed(slot, number, body, sizes)
+            slot: surveyed(slot, number, body, sizes)
             for (slot, number), body in zip(newest.items(), bodies, strict=True)
         }
 
@@ -178,7 +165,7 @@ class Versions:
         for manifest in manifests:
             wrong = self._wrong_files(manifest)
             if wrong:
-                raise MissingPartError(_re_run(manifest, wrong[0]))
+                raise MissingPartError(run_again(manifest, wrong[0]))
             keys += manifest.table_keys(table)
         return self.lake.scan_parquet(keys)
 
@@ -194,10 +181,10 @@ class Versions:
         try:
             data = self.lake.get(key)
         except MissingObjectError as error:
-            raise MissingPartError(_re_run(manifest, f"{key} is missing")) from error
+            raise MissingPartError(run_again(manifest, f"{key} is missing")) from error
         if len(data) != entry.size:
             wrong = f"{key} has {len(data)} bytes instead of {entry.size}"
-            raise MissingPartError(_re_run(manifest, wrong))
+            raise MissingPartError(run_again(manifest, wrong))
         return data
 
     def problems(self, slot: Slot, *, hashes: bool = False) -> list[str]:
@@ -223,13 +210,14 @@ class Versions:
         wrong = self._wrong_files(manifest)
         if hashes and not wrong:
             wrong = self._wrong_hashes(manifest)
-        return [_re_run(manifest, line) for line in wrong]
+        return [run_again(manifest, line) for line in wrong]
 
     def clean(
         self,
         older_than: timedelta,
         keep: int = 2,
         keep_all: Collection[str] = (),
+        keep_numbers: Mapping[Slot, Collection[int]] | None = None,
     ) -> list[str]:
         """Removes attempts that none of the last manifests names.
 
@@ -237,13 +225,14 @@ class Versions:
             older_than: Attempts with a younger file stay: somebody may be writing them.
             keep: How many manifests of a slot, from the highest, keep their files.
             keep_all: Prefixes below which every published version keeps its files.
+            keep_numbers: Older versions that keep their files as well, slot by slot.
 
         Returns:
             The folders removed. A slot with an unreadable manifest among those is left alone.
         """
         from resources.cleaning import clean_attempts
 
-        return clean_attempts(self, older_than, keep, tuple(keep_all))
+        return clean_attempts(self, older_than, keep, tuple(keep_all), keep_numbers or {})
 
     def _newest_numbers(self, prefix: str) -> dict[Slot, int]:
         newest: dict[Slot, int] = {}
@@ -255,7 +244,7 @@ class Versions:
         return newest
 
     def _read(self, slot: Slot, number: int) -> Manifest:
-        return _parse(slot, number, self.lake.get(slot.manifest_key(number)))
+        return parsed(slot, number, self.lake.get(slot.manifest_key(number)))
 
     def _readable(self, slot: Slot, number: int) -> Manifest | None:
         try:
@@ -274,7 +263,7 @@ class Versions:
     def _wrong_files(self, manifest: Manifest) -> list[str]:
         """A line for each file that is absent or has another size."""
         folder = Slot(manifest.slot).attempt_folder(manifest.attempt)
-        return _wrong_sizes(manifest, {info.key: info.size for info in self.lake.list(folder)})
+        return wrong_sizes(manifest, {info.key: info.size for info in self.lake.list(folder)})
 
     def _wrong_hashes(self, manifest: Manifest) -> list[str]:
         lines = []
@@ -284,41 +273,6 @@ class Versions:
                 if sha256_of(path) != entry.sha256:
                     lines.append(f"{key} has another content than published")
         return lines
-
-
-def _surveyed(slot: Slot, number: int, body: bytes, sizes: Mapping[str, int]) -> Surveyed:
-    try:
-        manifest = _parse(slot, number, body)
-    except CorruptManifestError as error:
-        return Surveyed(None, str(error))
-    wrong = _wrong_sizes(manifest, sizes)
-    return Surveyed(manifest, _re_run(manifest, wrong[0]) if wrong else "")
-
-
-def _wrong_sizes(manifest: Manifest, sizes: Mapping[str, int]) -> list[str]:
-    """A line for each file of a version that is absent or has another size."""
-    lines = []
-    for entry in manifest.files:
-        key = manifest.key_of(entry.name)
-        if key not in sizes:
-            lines.append(f"{key} is missing")
-        elif sizes[key] != entry.size:
-            lines.append(f"{key} has {sizes[key]} bytes instead of {entry.size}")
-    return lines
-
-
-def _parse(slot: Slot, number: int, body: bytes) -> Manifest:
-    key = slot.manifest_key(number)
-    try:
-        manifest = Manifest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
-        raise CorruptManifestError(_corrupt(key, reason)) from error
-    if manifest.number != number or manifest.slot != slot.prefix:
-        reason = f"it is the manifest {manifest.number} of {manifest.slot}"
-        raise CorruptManifestError(_corrupt(key, reason))
-    return manifest
 
 
 def _manifest_for(
@@ -339,11 +293,3 @@ def _manifest_for(
         published_at=utc_now(),
         extra=extra,
     )
-
-
-def _corrupt(key: str, reason: str) -> str:
-    return f"the manifest {key} cannot be read ({reason}); run again to publish a new version"
-
-
-def _re_run(manifest: Manifest, wrong: str) -> str:
-    return f"{wrong} (version {manifest.number} of {manifest.slot}); run again to repair it"

@@ -6,8 +6,8 @@ from typing import Final
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
-from fraud_assets.alerts import fill_outbox
 from fraud_assets.jobs import JOB_TAG, REFRESH
+from fraud_assets.published import fill_outbox
 from fraud_assets.refresh import digest_of, published_digest, scored_uploads
 from resources.lake import Lake
 from resources.versions import Versions

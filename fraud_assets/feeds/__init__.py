@@ -1,7 +1,7 @@
 """Feeds: YAML mappings that turn any transaction file into the canonical transaction."""
 
 from fraud_assets.feeds.faults import QUARANTINE_SCHEMA, RefusedError
-from fraud_assets.feeds.identity import account_key, mask, mask_expr
+from fraud_assets.feeds.identity import account_key
 from fraud_assets.feeds.loading import FeedError, load_feeds, parse_feed
 from fraud_assets.feeds.model import Feed
 from fraud_assets.feeds.upload import RAW_SCHEMA, ReadResult, read_upload
@@ -15,8 +15,6 @@ __all__ = [
     "RefusedError",
     "account_key",
     "load_feeds",
-    "mask",
-    "mask_expr",
     "parse_feed",
     "read_upload",
 ]

@@ -1,4 +1,4 @@
-"""Accounts and rows by name: node keys of accounts, masked previews, ids made from content."""
+"""Accounts and rows by name: node keys of accounts, ids made from content."""
 
 from typing import Final
 
@@ -8,10 +8,7 @@ import xxhash
 
 from gpu_ops.canonical import CANONICAL_SCHEMA
 
-_SHOWN: Final = 4
-_SHORTEST_SHOWN: Final = 8
 _HASHED_AT_ONCE: Final = 200_000
-_ELLIPSIS: Final = "…"
 
 
 def account_key(feed_name: str, entity: str, ids: pl.Expr) -> pl.Expr:
@@ -25,24 +22,6 @@ def account_key(feed_name: str, entity: str, ids: pl.Expr) -> pl.Expr:
         ids: String ids as sent by the source.
     """
     return pl.concat_str([pl.lit(f"{feed_name}:{entity}:"), ids])
-
-
-def mask(value: str) -> str:
-    """A preview that names nobody: the last four characters of eight or more, else none.
-
-    >>> mask("C1305486145"), mask("596")
-    ('…6145', '…')
-    """
-    return _ELLIPSIS + (value[-_SHOWN:] if len(value) >= _SHORTEST_SHOWN else "")
-
-
-def mask_expr(values: pl.Expr) -> pl.Expr:
-    """`mask` of every String value; null stays null."""
-    is_long = values.str.len_chars() >= _SHORTEST_SHOWN
-    masked = pl.concat_str([pl.lit(_ELLIPSIS), values.str.tail(_SHOWN)])
-    return (
-        pl.when(values.is_null()).then(None).when(is_long).then(masked).otherwise(pl.lit(_ELLIPSIS))
-    )
 
 
 def content_hash(rows: pl.DataFrame) -> pl.Series:

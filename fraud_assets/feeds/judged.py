@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from fraud_assets.feeds.identity import mask_expr
 from fraud_assets.feeds.values import is_blank
+from gpu_ops.masking import masked_expr
 
 value: Final = pl.col("value")
 """The canonical value of a row under judgement, null where none could be read."""
@@ -81,7 +81,7 @@ def preview(source: pl.Series, *, is_account: bool) -> pl.Series:
     text = pl.DataFrame({"text": source.cast(pl.String, strict=False)})
     shown = pl.col("text")
     if is_account:
-        shown = mask_expr(shown)
+        shown = masked_expr(shown)
     elif source.dtype == pl.String or source.dtype.is_integer():
         cut = pl.concat_str([shown.str.slice(0, _SHOWN_CHARACTERS), pl.lit(_ELLIPSIS)])
         is_long = shown.str.len_chars() > _SHOWN_CHARACTERS

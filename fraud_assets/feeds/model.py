@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -40,9 +40,6 @@ TimeFormat = Annotated[str, BeforeValidator(check_time_format)]
 Timezone = Annotated[str, BeforeValidator(check_timezone)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-
-OPTIONAL_COLUMNS: Final[tuple[str, ...]] = get_args(Optional)
-"""Canonical columns that a file may lack where its feed says so."""
 
 
 class _Part(BaseModel):

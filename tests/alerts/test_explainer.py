@@ -119,7 +119,7 @@ def test_a_ring_in_plain_words() -> None:
         ("card:customer:1234567", "…567"),
         ("paysim:account:C123456789", "…6789"),
         ("card:terminal:596", "…6"),
-        ("card:terminal:7", "…7"),
+        ("card:terminal:7", "…"),
         ("aml:account:iban:DE12:9876", "…9876"),
         ("without-feed", "…feed"),
         ("card:customer:ab\ncd\x00ef12", "…ef12"),

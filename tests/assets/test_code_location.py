@@ -80,6 +80,7 @@ JOBS = {
         "published_alerts",
     },
     "train_model": {"training_set", "fraud_model", "model_evaluation", "registered_model"},
+    "clean_lake": set[str](),
 }
 HEAVY = (
     "sklearn",
@@ -183,7 +184,8 @@ def test_jobs_sensors_and_schedules_are_the_reviewed_ones(definitions: dg.Defini
     }
     assert jobs == JOBS
     assert {(one.name, one.job_name) for one in repository.schedule_defs} == {
-        ("nightly_training", "train_model")
+        ("nightly_training", "train_model"),
+        ("nightly_cleaning", "clean_lake"),
     }
     targets = {
         (sensor.name, target.job_name)
@@ -196,7 +198,8 @@ def test_jobs_sensors_and_schedules_are_the_reviewed_ones(definitions: dg.Defini
         ("refresh_sensor", "refresh_alerts"),
     }
     assert {one.name for one in repository.sensor_defs} - {name for name, _ in targets} == {
-        "failure_sensor"
+        "failure_sensor",
+        "delivery_sensor",
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from fraud_assets import layers, model
+from fraud_assets import judging, layers, model
 from fraud_assets.training import training_frame
 from gpu_ops.gate import GateBounds, Status
 from resources.registry import ModelRegistry
@@ -92,7 +92,7 @@ def test_training_again_on_the_same_rows_makes_no_new_version(copy: "Project") -
 def test_more_rows_give_a_challenger_that_is_measured_beside_the_champion(
     copy: "Project", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "GateBounds", lambda: GateBounds(min_roc_auc=0.9999))
+    monkeypatch.setattr(judging, "GateBounds", lambda: GateBounds(min_roc_auc=0.9999))
     outcome = copy.run("train_model")
     assert outcome.success, outcome.reason
     registry = ModelRegistry(copy.versions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from fraud_assets import alerts, layers
+from fraud_assets import layers, published
 from fraud_assets.refresh import DIGEST
 from resources.notifier import Outbox
 
@@ -167,13 +167,13 @@ def test_capacity_is_per_day_over_all_feeds(alerting: "Project", bursts: pl.Data
     key = project.ingest("\n".join([header, *lines]), "theirs.csv", feed="card")
     assert project.table("augmented_transactions", key)["may_alert"].sum() == 5
     refresh(project)
-    published = project.table("published_alerts").filter(alert_type="transaction")
-    assert published["rank"].to_list() == [1, 2, 3, 4, 5]
-    assert published["event_day"].n_unique() == 1
+    alerts = project.table("published_alerts").filter(alert_type="transaction")
+    assert alerts["rank"].to_list() == [1, 2, 3, 4, 5]
+    assert alerts["event_day"].n_unique() == 1
     assert project.table("transaction_alerts").height == 5
-    assert all(published["reasons"].list.contains("BURST_OF_PAYMENTS"))
+    assert all(alerts["reasons"].list.contains("BURST_OF_PAYMENTS"))
     # One id in two feeds is two transactions, so two alerts.
-    assert published["alert_id"].n_unique() == 5
+    assert alerts["alert_id"].n_unique() == 5
 
 
 def test_an_outbox_that_broke_once_is_filled_by_the_next_run_and_not_twice(
@@ -189,13 +189,13 @@ def test_an_outbox_that_broke_once_is_filled_by_the_next_run_and_not_twice(
         outcome = project.run("refresh_alerts")
         assert not outcome.success
         assert "no space left" in outcome.reason
-    published = project.table("published_alerts")
-    assert published.height > 0
+    alerts = project.table("published_alerts")
+    assert alerts.height > 0
     assert told(project) == Counter()
     refresh(project)
-    assert told(project) == Counter(published["alert_id"].to_list())
+    assert told(project) == Counter(alerts["alert_id"].to_list())
     refresh(project)
-    assert told(project) == Counter(published["alert_id"].to_list())
+    assert told(project) == Counter(alerts["alert_id"].to_list())
     names = [info.key for info in project.lake.list("outbox/alerts")]
     numbers = project.versions.all_numbers(layers.snapshot_slot("published_alerts"))
     assert names == [f"outbox/alerts/{number:08d}.jsonl" for number in numbers]
@@ -206,11 +206,11 @@ def test_the_outbox_is_filled_without_a_run(
 ) -> None:
     project = alerting
     with monkeypatch.context() as patch:
-        patch.setattr(alerts, "fill_outbox", lambda _versions: [])
+        patch.setattr(published, "fill_outbox", lambda _versions: [])
         refresh(project)
     assert told(project) == Counter()
-    assert alerts.fill_outbox(project.versions) == [1]
-    assert alerts.fill_outbox(project.versions) == []
+    assert published.fill_outbox(project.versions) == [1]
+    assert published.fill_outbox(project.versions) == []
     assert told(project) == Counter(project.table("published_alerts")["alert_id"].to_list())
 
 
@@ -256,7 +256,7 @@ def test_a_ranking_that_withdraws_an_alert_is_not_published(
 ) -> None:
     project = alerting
     refresh(project)
-    published = project.manifest("published_alerts")
+    before = project.manifest("published_alerts")
     project.must("transaction_alerts", "ring_alerts")
     ranked = project.manifest("transaction_alerts")
     attempt = project.versions.begin(layers.snapshot_slot("transaction_alerts"), "by-hand")
@@ -266,4 +266,4 @@ def test_a_ranking_that_withdraws_an_alert_is_not_published(
     assert not outcome.success
     check = outcome.checks["published_alerts", "none_withdrawn"]
     assert (check.passed, check.metadata["missing"].value) == (False, 1)
-    assert project.manifest("published_alerts") == published
+    assert project.manifest("published_alerts") == before

@@ -71,15 +71,15 @@ class Automation:
         )
         return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
-    def night(self) -> "ScheduleExecutionData":
-        """One evaluation of the nightly schedule."""
+    def night(self, schedule: str = "nightly_training") -> "ScheduleExecutionData":
+        """One evaluation of a nightly schedule."""
         definitions = self.definitions
         context = dg.build_schedule_context(
             instance=self.instance,
             repository_def=definitions.get_repository_def(),
             resources=dict(definitions.resources or {}),
         )
-        return definitions.resolve_schedule_def("nightly_training").evaluate_tick(context)
+        return definitions.resolve_schedule_def(schedule).evaluate_tick(context)
 
     def drop(self, path: str, content: str = "a\n1\n", *, changed: float | None = LONG_AGO) -> Path:
         """Write a file below landing/, as any program would; `changed` is its time of change."""

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from gpu_ops.ring_params import RingParams
+from gpu_ops.rings import search_rings
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Payment = tuple[float, str, str, float]
 """Day after `START`, payer, payee, amount."""
@@ -36,3 +39,12 @@ def ordinary(days: int = 120, people: int = 60) -> list[Payment]:
         for day in range(k % 7, days, 7)
         for step in (1, 2)
     ]
+
+
+def rings_in(
+    transactions: pl.DataFrame,
+    accounts: pl.DataFrame | None = None,
+    params: RingParams | None = None,
+) -> pl.DataFrame:
+    """Return the rings that the search finds."""
+    return search_rings(transactions.lazy(), accounts, params=params).rings

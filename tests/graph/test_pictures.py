@@ -16,8 +16,7 @@ from fraud_assets.ring_layout import ring_layout
 from gpu_ops.metrics import Evaluation, Figure
 from gpu_ops.ranking_metrics import CurvePoint
 from gpu_ops.ring_params import PATTERNS
-from gpu_ops.rings import ring_candidates
-from tests.graph.payments import Payment, ordinary, table
+from tests.graph.payments import Payment, ordinary, rings_in, table
 
 LARGEST = 150_000
 
@@ -45,7 +44,7 @@ def test_score_histogram(scores: list[float | None]) -> None:
 def test_ring_drawing_shows_more_for_more_rings() -> None:
     fan: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
     payments = table([*ordinary(), *fan])
-    rings = ring_candidates(payments.lazy())
+    rings = rings_in(payments)
     assert rings.height == 1
     empty = Image.open(BytesIO(ring_drawing(rings.clear(), payments)))
     one = Image.open(BytesIO(ring_drawing(rings, payments)))

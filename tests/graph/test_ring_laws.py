@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from gpu_ops.ring_candidate import Candidate
 from gpu_ops.ring_params import RingParams
-from gpu_ops.rings import ring_candidates, search_rings, without_overlaps
-from tests.graph.payments import Payment, ordinary, table
+from gpu_ops.rings import search_rings, without_overlaps
+from tests.graph.payments import Payment, ordinary, rings_in, table
 
 RINGS: list[Payment] = [
     *((60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)),
@@ -21,16 +21,16 @@ MIXED = table([*ordinary(), *RINGS])
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_nothing(seed: int) -> None:
-    rings = ring_candidates(MIXED.lazy())
+    rings = rings_in(MIXED)
     assert rings.height == 2
-    assert ring_candidates(MIXED.sample(fraction=1.0, shuffle=True, seed=seed).lazy()).equals(rings)
+    assert rings_in(MIXED.sample(fraction=1.0, shuffle=True, seed=seed)).equals(rings)
 
 
 def test_ties_in_all_but_the_id_are_broken_by_the_id() -> None:
     twice = pl.concat([MIXED, table(RINGS, prefix="u")])
-    rings = ring_candidates(twice.lazy())
+    rings = rings_in(twice)
     assert rings.height == 2
-    assert ring_candidates(twice.reverse().lazy()).equals(rings)
+    assert rings_in(twice.reverse()).equals(rings)
 
 
 def test_later_unrelated_payments_leave_ids_and_evidence_alone() -> None:
@@ -39,15 +39,15 @@ def test_later_unrelated_payments_leave_ids_and_evidence_alone() -> None:
         prefix="v",
     )
     columns = ["ring_id", "pattern", "transaction_ids", "accounts"]
-    before = ring_candidates(MIXED.lazy()).sort("ring_id").select(columns)
-    after = ring_candidates(pl.concat([MIXED, later]).lazy()).sort("ring_id").select(columns)
+    before = rings_in(MIXED).sort("ring_id").select(columns)
+    after = rings_in(pl.concat([MIXED, later])).sort("ring_id").select(columns)
     assert after.equals(before)
 
 
 def test_a_ring_that_grows_keeps_its_id() -> None:
     more = table([(61, "p44", "p50", 905.0), (61.2, "p47", "p50", 906.0)], prefix="w")
-    before = ring_candidates(MIXED.lazy()).filter(pl.col("pattern") == "fan_in")
-    after = ring_candidates(pl.concat([MIXED, more]).lazy()).filter(pl.col("pattern") == "fan_in")
+    before = rings_in(MIXED).filter(pl.col("pattern") == "fan_in")
+    after = rings_in(pl.concat([MIXED, more])).filter(pl.col("pattern") == "fan_in")
     assert after["n_transactions"].to_list() == [9]
     assert after["ring_id"].to_list() == before["ring_id"].to_list()
 
@@ -64,9 +64,7 @@ def test_no_two_rings_share_half_of_the_smaller_ones_payments() -> None:
             strict=True,
         )
     ]
-    rings = ring_candidates(
-        table([*ordinary(), *crowd]).lazy(), params=RingParams(min_surprise=0.0)
-    )
+    rings = rings_in(table([*ordinary(), *crowd]), params=RingParams(min_surprise=0.0))
     sets = [set(ids) for ids in rings["transaction_ids"].to_list()]
     assert len(sets) > 3
     assert rings["ring_id"].n_unique() == len(sets)

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
-from gpu_ops.rings import ring_candidates, search_rings
-from tests.graph.payments import START, Payment, ordinary, table
+from gpu_ops.rings import search_rings
+from tests.graph.payments import START, Payment, ordinary, rings_in, table
 
 FAN: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
 CYCLE: list[Payment] = [
@@ -26,13 +26,13 @@ GATHER_SCATTER: list[Payment] = [
 
 
 def rings_of(payments: list[Payment], params: RingParams | None = None) -> pl.DataFrame:
-    return ring_candidates(table(payments).lazy(), params=params)
+    return rings_in(table(payments), params=params)
 
 
 def planted(ring: Sequence[Payment]) -> tuple[pl.DataFrame, set[str]]:
     """Rings among ordinary traffic that holds `ring` as its last payments, and that ring's ids."""
     payments = table([*ordinary(), *ring])
-    return ring_candidates(payments.lazy()), set(payments["transaction_id"].tail(len(ring)))
+    return rings_in(payments), set(payments["transaction_id"].tail(len(ring)))
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ def test_gathering_after_the_scattering_is_no_scatter_gather() -> None:
 
 def test_only_transfers_make_rings() -> None:
     payments = table([*ordinary(), *FAN]).with_columns(kind=pl.lit("payment"))
-    assert ring_candidates(payments.lazy()).is_empty()
+    assert rings_in(payments).is_empty()
 
 
 def test_fraud_probabilities_weigh_a_quarter() -> None:
     payments = table([*ordinary(), *FAN])
-    without = ring_candidates(payments.lazy()).row(0, named=True)
+    without = rings_in(payments).row(0, named=True)
     scored = payments.with_columns(fraud_probability=pl.lit(0.8, pl.Float32))
-    with_model = ring_candidates(scored.lazy()).row(0, named=True)
+    with_model = rings_in(scored).row(0, named=True)
     assert without["probability"] is None
     assert with_model["probability"] == pytest.approx(0.8, abs=1e-6)
     assert with_model["score"] == pytest.approx(0.75 * without["score"] + 0.25 * 0.8, abs=1e-6)
@@ -155,20 +155,13 @@ def test_community_share_counts_the_accounts_of_the_commonest_community() -> Non
             "community": pl.Series([4, 4, 4, 9], dtype=pl.UInt32),
         }
     )
-    rings = ring_candidates(payments.lazy(), accounts)
+    rings = rings_in(payments, accounts)
     assert rings["community_share"].to_list() == [0.75]
-
-
-def test_since_leaves_earlier_rings_out() -> None:
-    payments = table([*ordinary(), *FAN]).lazy()
-    last = START + timedelta(days=60.6)
-    assert ring_candidates(payments, since=last).height == 1
-    assert ring_candidates(payments, since=last + timedelta(seconds=1)).is_empty()
 
 
 def test_each_feed_has_rings_of_its_own() -> None:
     both = pl.concat([table([*ordinary(), *FAN], feed) for feed in ("one", "two")])
-    rings = ring_candidates(both.lazy())
+    rings = rings_in(both)
     assert sorted(rings["feed"]) == ["one", "two"]
     assert rings["ring_id"].n_unique() == 2
 

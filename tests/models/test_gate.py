@@ -122,3 +122,25 @@ def test_the_worst_outcome_wins() -> None:
 def test_a_champion_judged_on_other_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="not the same rows"):
         decide(GOOD, replace(GOOD, rows=9_999), BOUNDS)
+
+
+def test_outcomes_tell_figure_bar_and_champion_one_by_one() -> None:
+    champion = replace(GOOD, average_precision=0.65, roc_auc=0.88, p99_latency_ms=None)
+    verdict = decide(replace(GOOD, positives=80), champion, BOUNDS)
+    assert verdict.status is REJECTED
+    told = [(one.metric, one.value, one.bar, one.champion, one.status) for one in verdict.outcomes]
+    assert told == [
+        ("roc_auc", 0.9, ">= 0.7000", 0.88, APPROVED),
+        ("average_precision", 0.6, ">= 0.6400", 0.65, REJECTED),
+        ("positives", 80, ">= 50", 80, APPROVED),
+        ("calibration_slope", 1.1, "0.5..2", 1.1, APPROVED),
+        ("mean_score_ratio", 0.9, "0.5..2", 0.9, APPROVED),
+        ("p99_latency_ms", 3.0, "<= 50 ms", None, APPROVED),
+    ]
+    assert [f"{one.text}: {one.status}" for one in verdict.outcomes] == list(verdict.reasons)
+
+
+def test_without_a_champion_chance_is_the_bar() -> None:
+    outcomes = {one.metric: one for one in decide(GOOD, None, BOUNDS).outcomes}
+    assert outcomes["average_precision"].bar == "> 0.0080"
+    assert {one.champion for one in outcomes.values()} == {None}

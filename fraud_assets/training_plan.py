@@ -1,0 +1,65 @@
+"""Which feeds can be trained, and for which of them that could change anything."""
+
+from collections.abc import Mapping, Sequence
+
+from fraud_assets import state
+from fraud_assets.feeds import Feed
+from fraud_assets.state import UploadState
+from fraud_assets.training import TRAINED_ON, Trainable, assess, trained_on
+from resources.registry import ModelRegistry, ModelVersion
+from resources.settings import Settings
+from resources.versions import Versions
+
+
+class TrainingPlan:
+    """Looks at labels, models and verdicts of the feeds; changes nothing."""
+
+    def __init__(self, versions: Versions, feeds: Mapping[str, Feed], settings: Settings) -> None:
+        self._versions = versions
+        self._registry = ModelRegistry(versions)
+        self._feeds = feeds
+        self._settings = settings
+
+    def champions(self) -> dict[str, ModelVersion | None]:
+        """The champion of every feed; feeds whose champion is damaged are left out."""
+        damaged = state.broken_models(self._versions, self._feeds)
+        return {
+            name: self._registry.champion(name)
+            for name in sorted(self._feeds)
+            if name not in damaged
+        }
+
+    def ready(
+        self, names: Sequence[str], states: Sequence[UploadState]
+    ) -> tuple[list[str], list[str]]:
+        """Those of some feeds that can be trained, and why the others with rows cannot."""
+        ready, reasons = [], []
+        with_rows = {one.upload.feed for one in states if one.state == "accepted"}
+        for name in names:
+            if name not in with_rows:
+                continue
+            found = assess(self._versions, self._feeds[name], self._settings)
+            if isinstance(found, Trainable):
+                ready.append(name)
+            else:
+                reasons.append(f"no model for {name}: {found.reason}")
+        return ready, reasons
+
+    def nothing_new(self, feed: str) -> str | None:
+        """Why training could only end as last time; None with other rows, or no verdict yet.
+
+        The features that a model was trained on are in its manifest, so a run that was killed
+        between reading new rows and training them is made up for.
+        """
+        verdicts = self._registry.list(feed)
+        newest = self._registry.latest(feed)
+        if not verdicts or newest is None or newest.version != verdicts[-1].version:
+            return None
+        if newest.manifest.extra.get(TRAINED_ON) != trained_on(
+            assess(self._versions, self._feeds[feed], self._settings)
+        ):
+            return None
+        return (
+            f"no model for {feed}: {feed}-{newest.version} is {verdicts[-1].status.lower()} and "
+            f"nothing new was landed; {'; '.join(verdicts[-1].reasons)}"
+        )
