@@ -2,19 +2,13 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from fraud_assets.landing import Arrival, Discovery, Landing
 from fraud_assets.refusals import Refusal, Refusals
-from fraud_assets.upload_names import (
-    SUFFIXES,
-    candidate_keys,
-    is_passed_over,
-    suffix_of,
-    why_not_landable,
-)
+from fraud_assets.upload_names import candidate_keys, why_not_landable
 from fraud_assets.upload_records import (
     ReceivedListing,
     Upload,
@@ -23,61 +17,12 @@ from fraud_assets.upload_records import (
     mark_of,
 )
 from resources.errors import translated
-from resources.lake import Lake, MissingObjectError, ObjectInfo, utc_now
+from resources.lake import Lake, MissingObjectError, utc_now
 
 __all__ = ["Discovery", "Refusal", "Upload", "UploadError", "Uploads"]
 
 _CHUNK_BYTES: Final = 1024 * 1024
 _GIBIBYTE: Final = 1024**3
-
-
-@dataclass
-class Discovery:
-    """What one look at `landing/` found; paths are those below `landing/`.
-
-    Attributes:
-        new: Uploads registered by this look, in landing order.
-        waiting: Path to reason of files that are being written; the next look tries again.
-        postponed: Files left for the next look, as this one had its fill.
-        unsupported: Path to reason of files that are no data this project reads.
-        unknown_feeds: Folder to reason, where no feed has the folder's name.
-        hidden: Files of a local lake whose name keeps them out of every listing.
-        seen: How many files were known before.
-        damaged: A line for each record that could not be read.
-    """
-
-    new: list[Upload] = field(default_factory=list)
-    waiting: dict[str, str] = field(default_factory=dict)
-    postponed: list[str] = field(default_factory=list)
-    unsupported: dict[str, str] = field(default_factory=dict)
-    unknown_feeds: dict[str, str] = field(default_factory=dict)
-    hidden: list[str] = field(default_factory=list)
-    seen: int = 0
-    damaged: list[str] = field(default_factory=list)
-
-    @property
-    def problems(self) -> list[str]:
-        """A line for everything that a person should look at; waiting files are none."""
-        return [
-            *(f"landing/{folder}/: {why}" for folder, why in self.unknown_feeds.items()),
-            *(f"landing/{path}: {why}" for path, why in self.unsupported.items()),
-            *(f"{path}: its name hides it from listings; rename it" for path in self.hidden),
-            *self.damaged,
-        ]
-
-
-@dataclass(frozen=True)
-class _Arrival:
-    """A landed file that is not known by path, size and ETag."""
-
-    feed: str
-    file: str
-    suffix: str
-    info: ObjectInfo
-
-    @property
-    def path(self) -> str:
-        return f"{self.feed}/{self.file}"
 
 
 class _StillChangingError(Exception):
@@ -87,9 +32,9 @@ class _StillChangingError(Exception):
 class Uploads:
     """Registers landed files and tells of the registered ones.
 
-    There is no cursor over landing times. Every look lists all of `landing/` and passes over
-    the files whose path, size and ETag are recorded; so a file that appears late, with an old
-    time stamp, or in the same second as another, is found all the same.
+    There is no cursor over landing times. Every full look lists all of `landing/` and passes
+    over the files whose path, size and ETag are recorded; so a file that appears late, with an
+    old time stamp, or in the same second as another, is found all the same.
     """
 
     def __init__(self, lake: Lake, feeds: Collection[str]) -> None:
@@ -181,6 +126,7 @@ class Uploads:
         limit: int = 100,
         hash_bytes: int = 2 * _GIBIBYTE,
         settle: timedelta = timedelta(0),
+        only: Collection[str] | None = None,
     ) -> Discovery:
         """Registers what landed, oldest first (time of change, then path).
 
@@ -191,8 +137,11 @@ class Uploads:
             limit: New uploads at most.
             hash_bytes: Bytes read at most; one file is read in any case.
             settle: Files changed less than this ago wait, for writers that pause.
+            only: Keys below `landing/` to look at, as somebody told of them; None: all. Keys
+                without an object are passed over.
         """
-        found = Discovery(hidden=self._lake.hidden_files("landing"))
+        landing = Landing(self._lake, self._feeds)
+        found = Discovery(hidden=landing.hidden() if only is None else [])
         listing = ReceivedListing.of(self._lake)
         settled = self._records.settle_claims(listing)
         found.new += settled.finished
@@ -200,7 +149,7 @@ class Uploads:
         desk = _Desk(self._lake, self._records, listing, settled.open)
         spent = 0
         now = utc_now()
-        for arrival in self._arrivals(listing, found):
+        for arrival in landing.arrivals(listing, found, only):
             size = arrival.info.size
             # A time stamp of the future says nothing about a writer that pauses.
             if settle and now - settle < arrival.info.modified_at <= now:
@@ -220,32 +169,6 @@ class Uploads:
                     found.new.append(new)
         return found
 
-    def _arrivals(self, listing: ReceivedListing, found: Discovery) -> list[_Arrival]:
-        """Landed files that are not known, oldest first; all others are counted or reported."""
-        arrivals = []
-        strangers: dict[str, int] = {}
-        for info in self._lake.list("landing"):
-            path = info.key.removeprefix("landing/")
-            feed, slash, file = path.partition("/")
-            suffix = suffix_of(path)
-            if is_passed_over(path):
-                continue
-            if not slash:
-                if info.size:  # an empty object here is a folder's marker in S3
-                    found.unsupported[path] = "it lies in no feed's folder"
-            elif feed not in self._feeds:
-                strangers[feed] = strangers.get(feed, 0) + 1
-            elif suffix is None:
-                found.unsupported[path] = f"expected one of {' '.join(SUFFIXES)}"
-            elif listing.is_known(info, suffix):
-                found.seen += 1
-            else:
-                arrivals.append(_Arrival(feed, file, suffix, info))
-        names = ", ".join(sorted(self._feeds))
-        for feed, files in strangers.items():
-            found.unknown_feeds[feed] = f"no feed has this name ({files} files); feeds: {names}"
-        return sorted(arrivals, key=lambda one: (one.info.modified_at, one.info.key))
-
 
 class _Desk:
     """Registers arrivals, one at a time."""
@@ -263,7 +186,7 @@ class _Desk:
         self._open_claims = open_claims
         self._next_order = max(listing.claims, default=0) + 1
 
-    def register(self, arrival: _Arrival) -> Upload | None:
+    def register(self, arrival: Arrival) -> Upload | None:
         """The new upload; None if these bytes are known under the same name."""
         with self._lake.scratch() as scratch:
             copy = scratch / "data"
@@ -277,7 +200,7 @@ class _Desk:
         self._records.mark(draft.key, mark_of(arrival.info))
         return new
 
-    def _copy_and_hash(self, arrival: _Arrival, copy: Path) -> str:
+    def _copy_and_hash(self, arrival: Arrival, copy: Path) -> str:
         """Copies a landed file; _StillChangingError if it is not what was listed."""
         info = arrival.info
         try:
@@ -299,7 +222,7 @@ class _Desk:
             raise _StillChangingError("it is still being written")
         return digest
 
-    def _draft(self, arrival: _Arrival, digest: str) -> Upload:
+    def _draft(self, arrival: Arrival, digest: str) -> Upload:
         """The upload to be, under the first key that is free or holds these very bytes."""
         for key in candidate_keys(arrival.feed, arrival.file, digest):
             holder = self._records.find(key) or self._open_claims.get(key)

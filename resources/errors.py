@@ -8,6 +8,8 @@ from typing import Final
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
+from resources.s3_errors import explained
+
 
 class LakeError(Exception):
     """Any failure of the lake that a user can understand and mend."""
@@ -63,7 +65,12 @@ def errno_of(error: BaseException) -> int | None:
 
 def unavailable(place: str, action: str, error: BaseException) -> LakeUnavailableError:
     """The error that tells what was tried at which place, why it failed and what to do."""
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError) and errno_of(error) is None:
+    told = explained(error) if place.startswith("s3://") else None
+    if told is not None:
+        reason, advice = told
+    elif (
+        isinstance(error, PermissionDeniedError | UnauthenticatedError) and errno_of(error) is None
+    ):
         reason = "access denied"
         advice = "check the AWS credentials, the region and the bucket's policy"
     elif place.startswith("s3://") and isinstance(error, FileNotFoundError):
@@ -89,16 +96,17 @@ def translated(place: str, action: str) -> Iterator[None]:
 
 @contextmanager
 def space_watched(place: str, action: str) -> Iterator[None]:
-    """Turns only out-of-space errors into LakeUnavailableError; all others pass unchanged.
+    """Turns errors of the disk's space and of S3 into LakeUnavailableError; all others pass.
 
     For work that mixes writing to the lake with a caller's own plan, whose errors must
-    reach the caller as they are.
+    reach the caller as they are. Polars reads S3 by itself and tells of it in its own words.
     """
     try:
         yield
     except LakeError:
         raise
     except Exception as error:
-        if errno_of(error) in OUT_OF_SPACE:
+        of_s3 = place.startswith("s3://") and explained(error) is not None
+        if of_s3 or errno_of(error) in OUT_OF_SPACE:
             raise unavailable(place, action, error) from error
         raise

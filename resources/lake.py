@@ -1,11 +1,8 @@
 """The lake: objects, listings and tables in a folder or in S3, with one behaviour.
 
-Objects go through obstore, tables through Polars. Two things of a local folder do not:
-
-* Listings walk the folder, since one file with an odd name (a line break, bytes that are no
-  UTF-8) would make obstore's local listing fail for all of its neighbours.
-* Large files are written to `.scratch/` of the same folder and renamed, so that a killed
-  writer never leaves a torn file under a real name and nothing is copied twice.
+Objects go through obstore, tables through Polars. Listings of a local folder do not: one file
+with an odd name (a line break, bytes that are no UTF-8) would make obstore's local listing fail
+for all of its neighbours.
 """
 
 import re
@@ -16,16 +13,12 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
-import obstore
 import polars as pl
-from obstore.exceptions import AlreadyExistsError
-from obstore.store import LocalStore, S3Store
 
 from resources.errors import (
     LakeError,
@@ -33,8 +26,11 @@ from resources.errors import (
     MissingObjectError,
     translated,
 )
-from resources.folders import SCRATCH, FolderListing, ObjectInfo
+from resources.folder_objects import FolderObjects
+from resources.folders import ObjectInfo
+from resources.locations import LakeLocation
 from resources.s3 import S3Options, open_s3
+from resources.s3_objects import S3Objects
 
 __all__ = [
     "Lake",
@@ -50,52 +46,8 @@ Objects: TypeAlias = list[ObjectInfo]
 Names: TypeAlias = list[str]
 ByteStrings: TypeAlias = list[bytes]
 
-_CHUNK_BYTES: Final = 16 * 1024 * 1024
 _PARALLEL_READS: Final = 16
 _BAD_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class LakeLocation:
-    """Where a lake is: a folder, or a bucket with a prefix.
-
-    Attributes:
-        folder: The absolute folder of a local lake, else None.
-        bucket: The bucket of a lake in S3, else None.
-        prefix: The prefix in the bucket, without slashes at its ends; may be empty.
-    """
-
-    folder: Path | None
-    bucket: str | None = None
-    prefix: str = ""
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Reads a path, `file://path` or `s3://bucket/prefix`.
-
-        Raises:
-            ValueError: The text is none of these.
-        """
-        scheme, separator, rest = url.partition("://")
-        expected = "expected a folder, file:///folder or s3://bucket/prefix"
-        if not separator and url.strip() and not re.match(r"^(s3|file):", url):
-            return cls(Path(url).expanduser().absolute())
-        if scheme == "file" and rest.startswith("/"):
-            return cls(Path(rest))
-        if scheme == "s3":
-            bucket, _, prefix = rest.partition("/")
-            prefix = prefix.strip("/")
-            parts = prefix.split("/") if prefix else []
-            if re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) and not any(
-                part in {"", ".", ".."} for part in parts
-            ):
-                return cls(None, bucket, prefix)
-        raise ValueError(f"{url!r} names no lake: {expected}")
-
-    def __str__(self) -> str:
-        if self.folder is not None:
-            return str(self.folder)
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
 
 class Lake:
@@ -106,11 +58,15 @@ class Lake:
 
     Every method raises LakeUnavailableError where the place itself fails (no space, no
     permission, no bucket, no network); its message says what to do.
+
+    Attributes:
+        location: Where it is.
+        options: How S3 is reached and written to, retries and encryption among it.
     """
 
     def __init__(self, location: LakeLocation, options: S3Options) -> None:
         self.location = location
-        self._options = options
+        self.options = options
 
     @classmethod
     def open(
@@ -152,12 +108,7 @@ class Lake:
         """
         _check_key(key)
         with translated(self.url, f"write {key}"):
-            try:
-                mode: Literal["create", "overwrite"] = "create" if create else "overwrite"
-                obstore.put(self._writable_store, key, data, mode=mode, use_multipart=False)
-            except AlreadyExistsError:
-                return False
-        return True
+            return self._objects.put(key, data, create=create)
 
     def put_file(self, key: str, path: Path, *, move: bool = False) -> None:
         """Stores a local file under a key, all or nothing, without reading it into memory.
@@ -169,27 +120,17 @@ class Lake:
         """
         _check_key(key)
         with translated(self.url, f"write {key}"):
-            if self.folder is None:
-                obstore.put(self._store, key, path, chunk_size=_CHUNK_BYTES)
-                return
-            target = self.folder / key
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if move and _same_device(path, target.parent):
-                path.replace(target)
-                return
-            with self.scratch() as scratch:
-                copied = scratch / "copy"
-                shutil.copyfile(path, copied)
-                copied.replace(target)
+            if isinstance(self._objects, S3Objects):
+                self._objects.put_file(key, path)
+            else:
+                self._objects.put_file(key, path, move=move)
 
     def get(self, key: str) -> bytes:
         """The bytes under a key; MissingObjectError if there is none."""
         _check_key(key)
         with translated(self.url, f"read {key}"):
             try:
-                if self.folder is not None:
-                    return (self.folder / key).read_bytes()
-                return bytes(obstore.get(self._store, key).bytes())
+                return self._objects.get(key)
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise self._missing(key) from error
 
@@ -203,10 +144,7 @@ class Lake:
         _check_key(key)
         with translated(self.url, f"read {key}"):
             try:
-                if self._files is not None:
-                    return self._files.head(key)
-                meta = obstore.head(self._store, key)
-                return ObjectInfo(key, meta["size"], meta["e_tag"] or "", meta["last_modified"])
+                return self._objects.head(key)
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise self._missing(key) from error
 
@@ -224,22 +162,12 @@ class Lake:
         A prefix is a whole path part: `raw/feed=a` does not list `raw/feed=ab/x`.
         """
         with translated(self.url, f"list {prefix or 'everything'}"):
-            if self._files is not None:
-                return self._files.objects(prefix)
-            found = [
-                ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
-                for batch in obstore.list(self._store, prefix or None)
-                for meta in batch
-            ]
-        return sorted(found, key=lambda info: info.key)
+            return self._objects.objects(prefix)
 
     def folders(self, prefix: str) -> Names:
         """The names (not paths) of the folders directly below a folder, sorted."""
         with translated(self.url, f"list {prefix or 'everything'}"):
-            if self._files is not None:
-                return self._files.folders(prefix)
-            found = obstore.list_with_delimiter(self._store, prefix or None)["common_prefixes"]
-        return sorted(path.rsplit("/", 1)[-1] for path in found)
+            return self._objects.folders(prefix)
 
     def hidden_files(self, prefix: str) -> Names:
         r"""Paths below a folder of a local lake that no listing shows, sorted.
@@ -248,7 +176,7 @@ class Lake:
         backslash, and links that lead nowhere. Undecodable bytes are shown as `\xNN`.
         """
         with translated(self.url, f"list {prefix or 'everything'}"):
-            return [] if self._files is None else self._files.hidden(prefix)
+            return [] if isinstance(self._objects, S3Objects) else self._objects.hidden(prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Removes objects; keys without an object are passed over."""
@@ -256,10 +184,7 @@ class Lake:
         for key in wanted:
             _check_key(key)
         with translated(self.url, "delete"):
-            if self._files is not None:
-                self._files.delete(wanted)
-            elif wanted:
-                obstore.delete(self._store, wanted)
+            self._objects.delete(wanted)
 
     def fetch(self, key: str, path: Path) -> None:
         """Downloads an object to a local file, all or nothing; MissingObjectError if none."""
@@ -287,9 +212,7 @@ class Lake:
             target = scratch / key.rsplit("/", 1)[-1]
             with translated(self.url, f"read {key}"):
                 try:
-                    with target.open("wb") as file:
-                        for chunk in obstore.get(self._store, key).stream(_CHUNK_BYTES):
-                            file.write(chunk)
+                    self._s3.download(key, target)
                 except FileNotFoundError as error:
                     raise self._missing(key) from error
             yield target
@@ -301,11 +224,10 @@ class Lake:
         In a local lake it is on the lake's own device, so that `put_file(move=True)` renames.
         """
         with translated(self.url, "make a temporary folder"):
-            if self.folder is None:
+            if isinstance(self._objects, S3Objects):
                 path = Path(tempfile.mkdtemp(prefix="fraud-lake-"))
             else:
-                path = self.folder / SCRATCH / uuid.uuid4().hex
-                path.mkdir(parents=True)
+                path = self._objects.scratch()
         try:
             yield path
         finally:
@@ -314,7 +236,9 @@ class Lake:
     def sweep(self, older_than: timedelta) -> int:
         """Removes what killed writers left in a local lake; the number of files removed."""
         with translated(self.url, "sweep"):
-            return 0 if self._files is None else self._files.sweep(time.time(), older_than)
+            if isinstance(self._objects, S3Objects):
+                return 0
+            return self._objects.sweep(time.time(), older_than)
 
     def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
         """A lazy table over Parquet objects of one schema, in the order given."""
@@ -329,26 +253,18 @@ class Lake:
             [f"{self.url}/{key}" for key in keys],
             glob=False,
             hive_partitioning=False,
-            storage_options=self._options.for_polars(),
+            storage_options=self.options.for_polars(),
         )
 
     @cached_property
-    def _files(self) -> FolderListing | None:
-        return None if self.folder is None else FolderListing(self.folder)
+    def _objects(self) -> FolderObjects | S3Objects:
+        return self._s3 if self.folder is None else FolderObjects(self.folder)
 
     @cached_property
-    def _store(self) -> LocalStore | S3Store:
-        if self.folder is not None:
-            return LocalStore(self.folder, mkdir=True)
+    def _s3(self) -> S3Objects:
         if self.location.bucket is None:  # pragma: no cover - parse sets one of both
             raise ValueError("a lake is a folder or a bucket")
-        return open_s3(self.location.bucket, self.location.prefix, self._options)
-
-    @property
-    def _writable_store(self) -> LocalStore | S3Store:
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        return self._store
+        return S3Objects(open_s3(self.location.bucket, self.location.prefix, self.options))
 
     def _missing(self, key: str) -> MissingObjectError:
         return MissingObjectError(f"there is no {key} in the lake {self.url}")
@@ -364,7 +280,3 @@ def _check_key(key: str) -> None:
     parts = key.split("/")
     if any(part in {"", ".", ".."} for part in parts) or _BAD_CHARACTERS.search(key):
         raise ValueError(f"{key!r} is no key: its parts must not be empty, '.' or '..'")
-
-
-def _same_device(path: Path, folder: Path) -> bool:
-    return path.stat().st_dev == folder.stat().st_dev

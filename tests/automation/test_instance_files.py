@@ -122,6 +122,7 @@ def test_sensors_run_without_being_switched_on(
         "first_model_sensor": ("RUNNING", 60),
         "refresh_sensor": ("RUNNING", 30),
         "failure_sensor": ("RUNNING", 30),
+        "delivery_sensor": ("RUNNING", 30),
     }
 
 

@@ -1,11 +1,13 @@
 """What only S3 can do wrong."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from resources.lake import Lake, LakeUnavailableError
+from resources.lake import Lake, LakeLocation, LakeUnavailableError
+from resources.s3 import S3Options, S3Patience
 
 
 def test_a_missing_bucket_is_named(s3_endpoint: str) -> None:
@@ -40,6 +42,8 @@ def test_without_any_credentials_the_message_names_the_variables(
 
 
 def test_a_server_that_does_not_answer_is_told(s3_endpoint: str) -> None:
-    lake = Lake.open("s3://some-bucket/x", endpoint="http://127.0.0.1:9", allow_http=True)
+    patience = S3Patience(retries=2, first_wait=timedelta(milliseconds=1))
+    options = S3Options("http://127.0.0.1:9", allow_http=True, patience=patience)
+    lake = Lake(LakeLocation(None, "some-bucket", "x"), options)
     with pytest.raises(LakeUnavailableError, match="check FRAUD_LAKE, FRAUD_S3_ENDPOINT, the reg"):
         lake.put("a", b"1")
