@@ -1,5 +1,6 @@
 """Explanations: a case in plain words, made from its evidence and from nothing else."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -23,11 +24,19 @@ _NOUNS: Final = {
 
 
 class ExplainerError(Exception):
-    """An explainer could not make a text; `CheckedExplainer` then uses its fallback."""
+    """An explainer could not make a text; `CheckedExplainer` then uses its fallback.
+
+    Attributes:
+        code: Why, in words that are the same for all errors of the kind: they are counted by it.
+    """
+
+    code: str = "failed"
 
 
 class UnsupportedTextError(ExplainerError):
     """A text says something that its evidence does not."""
+
+    code = "not in the evidence"
 
 
 class Explainer(Protocol):
@@ -59,19 +68,41 @@ class CheckedExplainer:
     Attributes:
         inner: Makes the texts, for example by a language model.
         fallback: Used where the inner one fails or says too much.
+        generator: Names the inner one where texts are counted.
+        counts: How many texts are whose; `counted` takes them.
     """
 
     inner: Explainer
     fallback: Explainer = field(default_factory=TemplateExplainer)
+    generator: str = "model"
+    counts: Counter[str] = field(default_factory=Counter, compare=False)
 
     def explain(self, evidence: Evidence) -> str:
         """The inner text if it holds, else the fallback's."""
         try:
             text = self.inner.explain(evidence)
             verify(text, evidence)
-        except ExplainerError:
+        except ExplainerError as error:
+            self.counts[f"template ({error.code})"] += 1
             return self.fallback.explain(evidence)
+        self.counts[self.generator] += 1
         return text
+
+
+def counted(explainer: Explainer) -> dict[str, int]:
+    """Whose texts were used since the last call, and why where it was the template's.
+
+    Args:
+        explainer: Any; one that makes all its texts itself counts none.
+
+    Returns:
+        Generator, or `template (<why>)`, to number of texts.
+    """
+    if not isinstance(explainer, CheckedExplainer):
+        return {}
+    counts = dict(sorted(explainer.counts.items()))
+    explainer.counts.clear()
+    return counts
 
 
 def verify(text: str, evidence: Evidence) -> None:
