@@ -1,0 +1,170 @@
+"""What a step's container is told: the step, and by which code the host expects it to be run."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_CODE: Final = frozenset({".py", ".yaml"})
+
+
+class RefusedError(Exception):
+    """The container will not run the step; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class CodeLocation:
+    """The code that steps belong to.
+
+    Attributes:
+        module: The module that holds the Definitions.
+        attribute: Their name in it.
+        packages: Whose files host and container must have alike.
+        distribution: The installed distribution whose version is compared and shown.
+    """
+
+    module: str
+    attribute: str
+    packages: tuple[str, ...]
+    distribution: str
+
+
+PROJECT: Final = CodeLocation(
+    module="fraud_assets.definitions",
+    attribute="defs",
+    packages=("fraud_assets", "gpu_ops", "resources", "schedules"),
+    distribution="fraud-assets",
+)
+
+
+class Fingerprint(BaseModel):
+    """The code of one side, host or image.
+
+    Attributes:
+        package: Version of the project's distribution.
+        dagster: Version of Dagster.
+        code: SHA-256 over the project's source files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package: str
+    dagster: str
+    code: str
+
+    @classmethod
+    def of(cls, location: CodeLocation) -> Self:
+        """The fingerprint of this process's code."""
+        return cls(
+            package=_version(location.distribution),
+            dagster=_version("dagster"),
+            code=_code_digest(location.packages),
+        )
+
+    def differences(self, image: "Fingerprint") -> list[str]:
+        """What is different in an image, a phrase for each."""
+        pairs = (
+            ("fraud-assets", self.package, image.package),
+            ("dagster", self.dagster, image.dagster),
+            ("the code's digest", self.code[:12], image.code[:12]),
+        )
+        return [
+            f"{name} is {here} on the host and {there} in the image"
+            for name, here, there in pairs
+            if here != there
+        ]
+
+
+class StepPayload(BaseModel):
+    """A step as it travels, in the lake, from the host to the container.
+
+    Attributes:
+        version: Of this layout.
+        module: The code location's module, as the host knows it.
+        attribute: The name of the Definitions in it.
+        host: The host's code.
+        step: The step, from `dagster_internals.as_text`.
+        metadata: What the step is to say of where it ran.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1] = 1
+    module: str
+    attribute: str
+    host: Fingerprint
+    step: str
+    metadata: dict[str, str | int]
+
+    def encoded(self) -> bytes:
+        """The payload as bytes."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def decoded(cls, data: bytes, sha256: str, location: CodeLocation) -> Self:
+        """A payload, after every reason to refuse it was looked for.
+
+        Args:
+            data: What was found in the lake.
+            sha256: What the host says of it; it comes with the job, not from the lake.
+            location: The only code that this container runs.
+
+        Raises:
+            RefusedError: The bytes are others than the host's, have another layout, or name other
+                code; or this container's code differs from the host's.
+        """
+        if digest(data) != sha256:
+            raise RefusedError(
+                "the step's payload was changed after it was submitted: its SHA-256 is not the "
+                "one that the job was started with; look who may write to steps/ in the lake"
+            )
+        try:
+            payload = cls.model_validate_json(data)
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, e["loc"])) or e["msg"] for e in error.errors())
+            raise RefusedError(
+                f"the step's payload has another layout than this image reads ({wrong}); "
+                "build the image from the host's code"
+            ) from error
+        if (payload.module, payload.attribute) != (location.module, location.attribute):
+            raise RefusedError(
+                f"the step belongs to {payload.module}:{payload.attribute}; this image runs "
+                f"{location.module}:{location.attribute} and nothing else"
+            )
+        differences = payload.host.differences(Fingerprint.of(location))
+        if differences:
+            raise RefusedError(
+                f"host and image have different code: {'; '.join(differences)}; build the image "
+                "from the host's code and register it with the job definition"
+            )
+        return payload
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _code_digest(packages: Sequence[str]) -> str:
+    """SHA-256 over names and bytes of the packages' source files, wherever they are installed."""
+    total = hashlib.sha256()
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for folder in [] if spec is None else spec.submodule_search_locations or []:
+            root = Path(folder)
+            for path in sorted(p for p in root.rglob("*") if p.suffix in _CODE):
+                name = f"{package}/{path.relative_to(root).as_posix()}"
+                total.update(f"{name}\0{digest(path.read_bytes())}\n".encode())
+    return total.hexdigest()

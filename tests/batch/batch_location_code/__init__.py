@@ -1,0 +1,1 @@
+"""Stands for the packages that host and image must have alike."""

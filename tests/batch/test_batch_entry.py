@@ -1,0 +1,178 @@
+"""The container's side, where no step has to run for it."""
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import dagster as dg
+import pytest
+
+from resources.batch import entry
+from resources.batch.delivery import Delivery
+from resources.batch.mail import Address, Chunk, MailError, MailReader, MailWriter, has_ended_before
+from resources.batch.payload import Fingerprint, RefusedError, StepPayload, digest
+from resources.lake import Lake
+from tests.batch.batch_location import LOCATION
+
+if TYPE_CHECKING:
+    from resources.batch.dagster_internals import StepContext
+
+ADDRESS = Address("steps/run/step/0", "job")
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("FRAUD_", "AWS_BATCH")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FRAUD_LAKE", str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.open(str(tmp_path / "lake"))
+
+
+def payload(**changes: str) -> bytes:
+    host: dict[str, str] = {
+        name: changes[name] for name in ("package", "dagster", "code") if name in changes
+    }
+    made = StepPayload(
+        module=changes.get("module", LOCATION.module),
+        attribute="defs",
+        host=Fingerprint.of(LOCATION).model_copy(update=host),
+        step="{}",
+        metadata={"placement": "batch"},
+    )
+    return made.encoded()
+
+
+def message(text: str, run_id: str = "run", step: str | None = "step") -> dg.EventLogEntry:
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level=20,
+        user_message=text,
+        run_id=run_id,
+        timestamp=1.0,
+        step_key=step,
+        job_name="job",
+        dagster_event=None,
+    )
+
+
+def test_preflight_tells_what_is_there(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main(["--preflight"], LOCATION) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert told["problems"] == []
+    assert told["lake"] == lake.url
+    assert told["versions"]["dagster"] == dg.__version__
+    assert told["memory_mib"] > 100
+    assert lake.list("") == []
+
+
+def test_preflight_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "lake").write_text("a file, no folder")
+    monkeypatch.setenv("FRAUD_ENGINE", "gpu")
+    monkeypatch.setattr("resources.batch.preflight.gpu_available", lambda: False)
+    assert entry.main(["--preflight"], LOCATION) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is False
+    assert "the NVIDIA driver reports no GPU" in told["problems"][0]
+    assert "in the lake" in told["problems"][1]
+
+
+def test_preflight_tells_of_wrong_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRAUD_ENGINE", "cup")
+    assert entry.main(["--preflight"], LOCATION) == 1
+    assert "FRAUD_ENGINE='cup'" in json.loads(capsys.readouterr().out)["problems"][0]
+
+
+def test_wrong_usage_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        entry.main([], LOCATION)
+    assert caught.value.code == 2
+    assert "say run, or --preflight" in capsys.readouterr().err
+
+
+def test_a_refusal_reaches_the_host(lake: Lake) -> None:
+    lake.put("steps/run/step/0/step.json", b"{}")
+    code = entry.main(["run", "--folder", ADDRESS.folder, "--sha256", digest(b"{}")], LOCATION)
+    assert code == 3
+    (mail,) = MailReader(lake, Address(ADDRESS.folder, "by-hand")).new(0)
+    assert mail.refused is not None
+    assert "another layout than this image reads" in mail.refused
+
+
+def test_a_payload_in_order_is_read() -> None:
+    data = payload()
+    assert StepPayload.decoded(data, digest(data), LOCATION).metadata == {"placement": "batch"}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (payload(module="os"), "the step belongs to os:defs"),
+        (payload(dagster="1.12.0"), "dagster is 1.12.0 on the host and 1.13."),
+        (payload(package="0.0.1"), "fraud-assets is 0.0.1 on the host and "),
+        (payload(code="0" * 64), "the code's digest is 000000000000 on the host and "),
+        (payload().replace(b'"version":1', b'"version":2'), r"another layout .*\(version\)"),
+        (payload().replace(b'"step":"{}"', b'"step":7'), r"another layout .*\(step\)"),
+        (payload().replace(b'"module"', b'"modul"'), "another layout"),
+        (b"\x80\x04pickle", "another layout"),
+    ],
+)
+def test_a_payload_out_of_order_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        StepPayload.decoded(data, digest(data), LOCATION)
+
+
+def test_a_payload_of_another_digest_is_refused() -> None:
+    with pytest.raises(RefusedError, match="changed after it was submitted"):
+        StepPayload.decoded(payload() + b" ", digest(payload()), LOCATION)
+
+
+def test_events_arrive_in_order_and_once(lake: Lake) -> None:
+    reader = MailReader(lake, ADDRESS)
+    assert reader.new(0) == []
+    for attempt, texts in ((1, ["a", "b"]), (3, ["c"])):
+        with MailWriter(lake, ADDRESS, attempt) as writer:
+            for text in texts:
+                writer.send(message(text))
+    assert [e.user_message for mail in reader.new(0) for e in mail.entries] == ["a", "b"]
+    # The second attempt died before its first word; only Batch can tell that it has ended.
+    assert reader.new(1) == []
+    assert [e.user_message for mail in reader.new(2) for e in mail.entries] == ["c"]
+    assert reader.new(3) == []
+    assert not has_ended_before(lake, ADDRESS, 4)
+
+
+def test_only_an_earlier_end_counts(lake: Lake) -> None:
+    lake.put(ADDRESS.key(2, 1), Chunk(terminal=True).model_dump_json().encode())
+    assert not has_ended_before(lake, ADDRESS, 2)
+    assert has_ended_before(lake, ADDRESS, 3)
+    assert not has_ended_before(lake, Address(ADDRESS.folder, "another-job"), 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}x", b'{"events": "7"}', b'{"events": "{\\"a\\": 1}"}'])
+def test_a_damaged_chunk_is_named(lake: Lake, data: bytes) -> None:
+    lake.put(ADDRESS.key(1, 1), data)
+    with pytest.raises(MailError, match=r"steps/run/step/0/events/job/1/000001\.json"):
+        MailReader(lake, ADDRESS).new(0)
+
+
+@pytest.mark.parametrize(("run_id", "step"), [("another", "step"), ("run", "another")])
+def test_events_of_others_are_refused(lake: Lake, run_id: str, step: str) -> None:
+    with MailWriter(lake, ADDRESS, 1) as writer:
+        writer.send(message("planted", run_id, step))
+    context = SimpleNamespace(run_id="run", step=SimpleNamespace(key="step"))
+    delivery = Delivery(cast("StepContext", context), "job")
+    (mail,) = MailReader(lake, ADDRESS).new(0)
+    with pytest.raises(dg.Failure, match="belong to another run or step"):
+        list(delivery.accept(mail))
