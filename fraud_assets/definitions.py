@@ -2,16 +2,26 @@
 
 import dagster as dg
 
-from fraud_assets.alerts import published_alerts, ring_alerts, transaction_alerts
+from fraud_assets.alerts import ring_alerts, transaction_alerts
 from fraud_assets.augmented import augmented_transactions
+from fraud_assets.cleaning import clean_lake
 from fraud_assets.graph import account_features, account_graph, fraud_rings
-from fraud_assets.jobs import JOBS
-from fraud_assets.model import fraud_model, model_evaluation, registered_model, training_set
+from fraud_assets.jobs import JOBS, SAGEMAKER_JOBS
+from fraud_assets.judging import model_evaluation, registered_model
+from fraud_assets.model import fraud_model, training_set
 from fraud_assets.prepped import prepped_transactions
+from fraud_assets.published import published_alerts
 from fraud_assets.raw import raw_transactions
-from resources.explainer import TemplateExplainer
+from fraud_assets.sagemaker import sagemaker_model_package, sagemaker_training_job
+from fraud_assets.sagemaker_serving import sagemaker_batch_scores, sagemaker_endpoint
+from resources.bedrock import explainer_of
+from resources.sagemaker.api import SageMaker
+from resources.sagemaker.config import SageMakerConfig
 from resources.settings import Settings
+from schedules.cleaning import nightly_cleaning
+from schedules.delivery import delivery_sensor
 from schedules.failures import failure_sensor
+from schedules.metrics import METRICS_SENSORS
 from schedules.nightly import nightly_training
 from schedules.refresh import refresh_sensor
 from schedules.scores import first_model_sensor
@@ -32,19 +42,37 @@ ASSETS = (
     model_evaluation,
     registered_model,
 )
+SAGEMAKER_ASSETS = (
+    sagemaker_training_job,
+    sagemaker_model_package,
+    sagemaker_endpoint,
+    sagemaker_batch_scores,
+)
 
 
 def build(settings: Settings) -> dg.Definitions:
     """The code location on given settings; tests and the command line pass their own."""
+    lake = settings.open_lake()
+    metrics = settings.open_metrics()
+    sagemaker = SageMakerConfig.of(settings)
     return dg.Definitions(
-        assets=list(ASSETS),
-        jobs=list(JOBS),
-        sensors=[uploads_sensor, first_model_sensor, refresh_sensor, failure_sensor],
-        schedules=[nightly_training],
+        assets=[*ASSETS, *(SAGEMAKER_ASSETS if sagemaker else ())],
+        jobs=[*JOBS, clean_lake, *(SAGEMAKER_JOBS if sagemaker else ())],
+        sensors=[
+            uploads_sensor,
+            first_model_sensor,
+            refresh_sensor,
+            failure_sensor,
+            delivery_sensor,
+            *(METRICS_SENSORS if metrics is not None else ()),
+        ],
+        schedules=[nightly_training, nightly_cleaning],
         resources={
             "settings": settings,
-            "lake": settings.open_lake(),
-            "explainer": TemplateExplainer(),
+            "lake": lake,
+            "explainer": explainer_of(settings, lake),
+            **({} if metrics is None else {"metrics": metrics}),
+            **({"sagemaker": SageMaker.of(sagemaker)} if sagemaker else {}),
         },
     )
 

@@ -50,3 +50,28 @@ TRAIN: Final = dg.define_asset_job(
 )
 
 JOBS: Final = (INGEST, SCORE, REFRESH, TRAIN)
+
+SAGEMAKER_JOBS: Final = (
+    dg.define_asset_job(
+        "train_on_sagemaker",
+        ["training_set", "sagemaker_training_job", "sagemaker_model_package"],
+        description="Trains on SageMaker, judges, and registers the model as a package.",
+        executor_def=_IN_PROCESS,
+        tags={JOB_TAG: "train_on_sagemaker"},
+    ),
+    dg.define_asset_job(
+        "deploy_on_sagemaker",
+        ["sagemaker_endpoint"],
+        description="Makes the approved model of each feed serve on its endpoint.",
+        executor_def=_IN_PROCESS,
+        tags={JOB_TAG: "deploy_on_sagemaker"},
+    ),
+    dg.define_asset_job(
+        "score_on_sagemaker",
+        ["sagemaker_batch_scores"],
+        description="Scores whole uploads with the approved model in a transform job.",
+        executor_def=_IN_PROCESS,
+        tags={JOB_TAG: "score_on_sagemaker"},
+    ),
+)
+"""Jobs of the SageMaker assets; in the code location only where SageMaker is configured."""

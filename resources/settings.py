@@ -4,12 +4,22 @@ import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from resources.batch.settings import BatchSettings
+from resources.bedrock_settings import BedrockSettings
+from resources.delivery_settings import SECRETS, DeliverySettings
 from resources.lake import Lake, LakeLocation
+from resources.metrics_settings import MetricsSettings
+from resources.queues import SqsQueue, parse_queue_url
+from resources.s3 import EncryptionMode, S3Encryption, S3Options, S3Patience
+from resources.sagemaker.settings import SageMakerSettings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 GIBIBYTE = 1024**3
 PREFIX = "FRAUD_"
@@ -19,17 +29,28 @@ class SettingsError(ValueError):
     """One or more settings are wrong; the message has a line for each."""
 
 
-class Settings(BaseSettings):
+class Settings(
+    DeliverySettings,
+    BedrockSettings,
+    BatchSettings,
+    SageMakerSettings,
+    MetricsSettings,
+    BaseSettings,
+):
     """The project's settings; each field is read from FRAUD_<NAME>.
 
-    Credentials are no settings: those of AWS come from AWS's own variables, profiles and
-    roles, so nothing secret is ever held, shown or logged here. Use `Settings.load()` where
-    a person reads the errors.
+    Credentials of AWS are no settings: they come from AWS's own variables, profiles and roles.
+    The webhook's address and secret are the only secrets here; they are never shown or logged.
+    Use `Settings.load()` where a person reads the errors.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    lake: str = Field(default="./lake", description="A folder, file:// or s3://bucket/prefix.")
+    lake: str = Field(
+        default="./lake",
+        validate_default=True,
+        description="A folder, file:// or s3://bucket/prefix.",
+    )
     engine: Literal["cpu", "cpu-streaming", "gpu"] = Field(
         default="cpu",
         description="cpu: in memory; cpu-streaming: larger than memory; gpu: RAPIDS, no fallback.",
@@ -88,11 +109,51 @@ class Settings(BaseSettings):
         default=False, description="Whether s3_endpoint may be plain http (tests, own networks)."
     )
     s3_region: str | None = Field(default=None, description="AWS region; unset: AWS_REGION.")
+    s3_encryption: EncryptionMode = Field(
+        default="bucket-default",
+        description="Server-side encryption that every write asks for; aws:kms: a key of KMS.",
+    )
+    s3_kms_key: str | None = Field(
+        default=None, description="Id, alias or ARN of the KMS key; unset: the account's aws/s3."
+    )
+    s3_bucket_key: bool = Field(
+        default=True, description="Whether S3 saves calls to KMS by a key of the bucket."
+    )
+    s3_retries: int = Field(
+        default=10, ge=0, le=20, description="How often a request to S3 is tried again."
+    )
+    uploads_queue: str | None = Field(
+        default=None,
+        description="URL of the SQS queue with S3's notifications of landing/; unset: listings.",
+    )
+    uploads_listing_seconds: int = Field(
+        default=900,
+        ge=20,
+        description="With uploads_queue: seconds between full listings of landing/ all the same.",
+    )
 
     @field_validator("lake")
     @classmethod
     def _lake_is_a_known_place(cls, value: str) -> str:
         LakeLocation.parse(value)
+        return value
+
+    @field_validator("s3_kms_key")
+    @classmethod
+    def _kms_key_is_used(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("s3_encryption", "aws:kms") != "aws:kms":
+            message = "a KMS key needs FRAUD_S3_ENCRYPTION=aws:kms"
+            raise ValueError(message)
+        return value
+
+    @field_validator("uploads_queue")
+    @classmethod
+    def _uploads_queue_fits_the_lake(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            parse_queue_url(value)
+            if not str(info.data.get("lake", "s3://")).startswith("s3://"):
+                message = "notifications need a lake in S3; set FRAUD_LAKE=s3://bucket/prefix"
+                raise ValueError(message)
         return value
 
     @field_validator("feeds_dir")
@@ -116,7 +177,7 @@ class Settings(BaseSettings):
             settings = cls()
         except ValidationError as error:
             problems += [
-                f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}={one['input']!r}: "
+                f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}{_shown(one)}: "
                 f"{one['msg'].removeprefix('Value error, ')}"
                 for one in error.errors()
             ]
@@ -126,12 +187,23 @@ class Settings(BaseSettings):
 
     def open_lake(self) -> Lake:
         """The lake that these settings name; nothing is created or contacted yet."""
-        return Lake.open(
-            self.lake,
+        options = S3Options(
             endpoint=self.s3_endpoint,
             allow_http=self.s3_allow_http,
             region=self.s3_region,
+            encryption=S3Encryption(self.s3_encryption, self.s3_kms_key, self.s3_bucket_key),
+            patience=S3Patience(retries=self.s3_retries),
         )
+        return Lake(LakeLocation.parse(self.lake), options)
+
+    def open_uploads_queue(self) -> SqsQueue | None:
+        """The queue with S3's notifications of landing/, not contacted yet; None: none is set."""
+        return SqsQueue(self.uploads_queue, self.s3_region) if self.uploads_queue else None
+
+
+def _shown(error: "ErrorDetails") -> str:
+    """The wrong value, unless it is a secret."""
+    return "" if SECRETS.intersection(map(str, error["loc"])) else f"={error['input']!r}"
 
 
 def _misspelt(fields: Iterable[str]) -> list[str]:
