@@ -150,7 +150,7 @@ def prepped_contract(features: Mapping[str, pl.DataType], counts: Sequence[str])
     return Contract(
         "contract",
         _schema(columns),
-        unique=("transaction_id",),
+        unique=("occurred_at", "transaction_id"),
         sorted_by=("occurred_at", "transaction_id"),
         shows=frozenset({"occurred_at", *features}),
     )
@@ -182,7 +182,7 @@ AUGMENTED: Final = Contract(
             "ring_snapshot": _column(pl.Int64(), null=True),
         }
     ),
-    unique=("transaction_id",),
+    unique=("occurred_at", "transaction_id"),
     sorted_by=("occurred_at", "transaction_id"),
     shows=frozenset({"occurred_at", "feed", "kind", "amount", "anomaly_score", "expected_loss"}),
 )
@@ -217,7 +217,9 @@ ACCOUNT_FEATURES: Final = Contract(
         },
         strict=False,
     ),
-    unique=("account",),
+    # An account's name begins with its feed.
+    unique=("feed", "account"),
+    sorted_by=("feed", "account"),
 )
 
 RINGS: Final = Contract(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from gpu_ops.forest_files import (
     unpack_forest,
     unpack_model,
 )
-from gpu_ops.matrices import Float32Array, feature_matrix, map_chunks
+from gpu_ops.matrices import Float32Array, check_columns, feature_matrix, map_chunks
 from gpu_ops.model_files import ModelFileError
 from gpu_ops.openmp import wait_passively
 
@@ -74,6 +74,16 @@ class Forest:
         """
         return unpack_model(self.packed, len(self.columns))
 
+    @cached_property
+    def _tested(self) -> tuple[list[int], "CompleteTrees"]:
+        """Numbers of the columns that some tree tests, and the trees over these alone.
+
+        Often half of the columns are never tested; rows without them fit the caches.
+        """
+        tested, places = np.unique(self.trees.features, return_inverse=True)
+        features = places.reshape(self.trees.features.shape).astype(np.uint32)
+        return tested.tolist(), replace(self.trees, features=features)
+
     def score(self, features: pl.DataFrame, *, threads: int | None = None) -> Float32Array:
         """Anomaly score 2 ** (-E[h(x)] / c(samples)) of each row, float32 in 0..1.
 
@@ -86,14 +96,18 @@ class Forest:
 
         Raises:
             FeatureMismatchError: A column is missing.
-            ValueError: A feature is infinite.
+            ValueError: A feature that some tree tests is infinite.
         """
         from gpu_ops.isolation_paths import path_length_sums
 
-        trees, scale = self.trees, self.scale
+        check_columns(features.columns, self.columns, allow_extra=True)
+        tested, trees = self._tested
+        columns = [self.columns[number] for number in tested]
+        medians = [self.medians[number] for number in tested]
+        scale = self.scale
 
         def score_chunk(chunk: pl.DataFrame) -> Float32Array:
-            rows = filled_matrix(chunk, self.columns, self.medians)
+            rows = filled_matrix(chunk, columns, medians)
             # One sample a tree isolates nothing: scale 0, and every row is as odd as another.
             relative = path_length_sums(trees, rows) / scale if scale else np.ones(len(rows))
             return np.exp2(-relative).astype(np.float32)
