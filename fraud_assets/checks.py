@@ -20,7 +20,7 @@ from fraud_assets.metadata import masked
 SAMPLE_ROWS: Final = 10
 """How many failing values a check shows, at most."""
 
-BATCH_ROWS: Final = 500_000
+BATCH_ROWS: Final = 250_000
 """Rows validated at once: bounds memory on tables larger than it."""
 
 
