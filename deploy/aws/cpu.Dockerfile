@@ -22,6 +22,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --uid 10001 fraud
 COPY --from=build /opt/fraud-assets /opt/fraud-assets
+# SageMaker starts an endpoint's container with this word.
+COPY --chmod=755 deploy/aws/serve /opt/fraud-assets/bin/serve
 COPY workspace.yaml /opt/fraud-assets/workspace.yaml
 COPY deploy/aws/dagster.yaml /opt/dagster/dagster.yaml
 RUN chown -R fraud /opt/dagster
@@ -33,7 +35,6 @@ ENV PATH=/opt/fraud-assets/bin:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib
 USER 10001
 WORKDIR /home/fraud
-HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "resources.batch.entry", "--preflight"]
-ENTRYPOINT ["python", "-m", "resources.batch.entry"]
-CMD ["--preflight"]
+# No entry point: Batch, SageMaker and ECS each say what to run. By itself the image tells whether it
+# could run a step here.
+CMD ["python", "-m", "resources.batch.entry", "--preflight"]

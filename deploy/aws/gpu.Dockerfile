@@ -23,6 +23,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --uid 10001 fraud
 COPY --from=build /opt/fraud-assets /opt/fraud-assets
+# SageMaker starts an endpoint's container with this word.
+COPY --chmod=755 deploy/aws/serve /opt/fraud-assets/bin/serve
 # The container runtime mounts the driver where these ask for it.
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
@@ -34,5 +36,6 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
     MPLCONFIGDIR=/tmp/matplotlib
 USER 10001
 WORKDIR /home/fraud
-ENTRYPOINT ["python", "-m", "resources.batch.entry"]
-CMD ["--preflight"]
+# No entry point: Batch, SageMaker and ECS each say what to run. By itself the image tells whether it
+# could run a step here.
+CMD ["python", "-m", "resources.batch.entry", "--preflight"]
