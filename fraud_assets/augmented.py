@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from fraud_assets import layers, pictures
-from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.checks import column_schema
 from fraud_assets.feeds import load_feeds
 from fraud_assets.known_rings import known_rings
 from fraud_assets.measure import StepMeter
@@ -25,15 +25,16 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.raw import known_feed
+from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import AUGMENTED, MEANING
-from fraud_assets.scoring import Scorer, Upload, inputs_of, score_upload, scorer_of
+from fraud_assets.scored_rows import Upload, score_upload
+from fraud_assets.scoring import Scorer, inputs_of, scorer_of
 from fraud_assets.uploads import Uploads
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
 
 NAME: Final = "augmented_transactions"
-SAME_ROWS: Final = "same_rows_as_raw"
 _HISTOGRAM_ROWS: Final = 200_000
 
 
@@ -46,15 +47,7 @@ _HISTOGRAM_ROWS: Final = 200_000
     owners=list(SCIENCE),
     code_version="1",
     pool=HEAVY_POOL,
-    check_specs=[
-        AUGMENTED.spec(NAME),
-        dg.AssetCheckSpec(
-            SAME_ROWS,
-            asset=NAME,
-            blocking=True,
-            description="One scored row for every raw transaction, no more and no fewer.",
-        ),
-    ],
+    check_specs=[AUGMENTED.spec(NAME), same_rows_spec(NAME)],
 )
 def augmented_transactions(
     context: dg.AssetExecutionContext,
@@ -81,18 +74,12 @@ def augmented_transactions(
             layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
         )
         staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
-        rows = attempt.rows
+        rejected = rejected_label(attempt)
         draft = Draft(
             attempt=attempt,
             checks=[
-                AUGMENTED.evaluate(staged, rejected_label(attempt)),
-                predicate_check(
-                    SAME_ROWS,
-                    passed=rows == raw.rows,
-                    rejected=rejected_label(attempt),
-                    description=f"{rows} scored rows for {raw.rows} raw rows.",
-                    figures={"rows": rows, "raw_rows": raw.rows},
-                ),
+                AUGMENTED.evaluate(staged, rejected),
+                same_rows_check(staged, sources.raw, rejected),
             ],
             inputs=inputs_of(raw, prepped, scorer, rings),
             metadata=_metadata(staged, scorer),

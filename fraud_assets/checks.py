@@ -6,6 +6,7 @@ every blocking one passed, so a rejected version never becomes visible.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +15,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from fraud_assets.metadata import masked
+from gpu_ops.masking import masked
 
 SAMPLE_ROWS: Final = 10
 """How many failing values a check shows, at most."""
@@ -79,16 +80,24 @@ class Contract:
 
     def violations(self, frame: pl.LazyFrame | pl.DataFrame) -> list[Violation]:
         """All broken rules, merged over the batches, most frequent first."""
+        wrong_columns = self._wrong_columns(frame)
+        if wrong_columns:
+            # Wrong columns are wrong in every row, and no other rule can be judged on them.
+            return wrong_columns
         found: dict[tuple[str, str], Violation] = {}
-        for batch in _batches(frame):
-            for violation in self._schema_violations(batch):
+        # The rules of single values and those of the whole table keep one core busy each.
+        with ThreadPoolExecutor(1) as beside:
+            of_table = beside.submit(lambda: list(self._table_violations(frame.lazy())))
+            for batch in _batches(frame):
+                for violation in self._schema_violations(batch):
+                    _merge(found, violation)
+            for violation in of_table.result():
                 _merge(found, violation)
-            if any(_is_about_columns(violation) for violation in found.values()):
-                # Wrong columns are wrong in every batch, and no other rule can be judged on them.
-                return list(found.values())
-        for violation in self._table_violations(frame.lazy()):
-            _merge(found, violation)
         return sorted(found.values(), key=lambda violation: -violation.count)
+
+    def _wrong_columns(self, frame: pl.LazyFrame | pl.DataFrame) -> list[Violation]:
+        nothing = frame.lazy().collect_schema().to_frame()
+        return [one for one in self._schema_violations(nothing) if _is_about_columns(one)]
 
     def _schema_violations(self, batch: pl.DataFrame) -> Iterator[Violation]:
         try:
@@ -110,20 +119,20 @@ class Contract:
             )
 
     def _table_violations(self, frame: pl.LazyFrame) -> Iterator[Violation]:
-        if self.unique:
-            repeated = (
-                frame.group_by(self.unique)
-                .agg(pl.len().alias("times"))
-                .filter(pl.col("times") > 1)
-                .collect(engine="streaming")
-            )
+        if self.unique and self.unique != self.sorted_by:
+            repeated = _repeated(frame, self.unique)
             if repeated.height:
                 first = self.unique[0]
                 values = repeated[first].head(SAMPLE_ROWS).to_list()
                 sample = tuple(self._shown(first, value) for value in values)
                 yield Violation("+".join(self.unique), "unique", repeated.height, sample)
-        if self.sorted_by and not _is_sorted(frame, self.sorted_by):
-            yield Violation("+".join(self.sorted_by), "sorted", 1, ())
+        if self.sorted_by:
+            disorder = _disorder(frame, self.sorted_by)
+            if disorder.earlier:
+                yield Violation("+".join(self.sorted_by), "sorted", disorder.earlier, ())
+            if disorder.equal and self.unique == self.sorted_by:
+                # In order, equal keys are neighbours: no group-by over all of them is needed.
+                yield Violation("+".join(self.unique), "unique", disorder.equal, ())
 
     def _shown(self, column: str, value: object) -> str:
         return str(value) if column in self.shows else masked(value)
@@ -228,11 +237,41 @@ def _merge(found: dict[tuple[str, str], Violation], new: Violation) -> None:
     found[new.column, new.rule] = Violation(new.column, new.rule, known.count + new.count, sample)
 
 
-def _is_sorted(frame: pl.LazyFrame, columns: Sequence[str]) -> bool:
+def _repeated(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The keys that occur more than once, a row each.
+
+    Distinct 64-bit hashes prove distinct keys, with an eighth of the memory; only keys whose
+    hashes meet are compared themselves.
+    """
+    key = pl.struct(columns).hash() if len(columns) > 1 else pl.col(columns[0]).hash()
+    hashes = frame.select(key=key).collect(engine="streaming").to_series()
+    if hashes.n_unique() == hashes.len():
+        return pl.DataFrame(schema=frame.select(columns).collect_schema())
+    met = hashes.filter(hashes.is_duplicated()).unique()
+    return (
+        frame.filter(key.is_in(met.implode()))
+        .group_by(columns)
+        .agg(pl.len().alias("times"))
+        .filter(pl.col("times") > 1)
+        .select(columns)
+        .collect(engine="streaming")
+    )
+
+
+@dataclass(frozen=True)
+class _Disorder:
+    """Rows whose key lies before, and rows whose key equals, that of the row above."""
+
+    earlier: int
+    equal: int
+
+
+def _disorder(frame: pl.LazyFrame, columns: Sequence[str]) -> _Disorder:
     earlier = pl.lit(value=False)
     equal = pl.lit(value=True)
     for column in columns:
         value, previous = pl.col(column), pl.col(column).shift()
         earlier = earlier | (equal & (value < previous))
         equal = equal & (value == previous)
-    return not frame.select(earlier.fill_null(value=False).any()).collect().item()
+    counted = frame.select(earlier=earlier.sum(), equal=equal.sum()).collect()
+    return _Disorder(*map(int, counted.row(0)))

@@ -18,6 +18,7 @@ from fraud_assets.scoring import NO_MODEL, scorer_of
 from fraud_assets.state import UploadState
 from fraud_assets.training_plan import TrainingPlan
 from fraud_assets.uploads import Upload, UploadError, Uploads
+from fraud_assets.warming import load_libraries_ahead
 from gpu_ops.model_files import ModelFileError
 from resources.lake import Lake, LakeError
 from resources.settings import Settings
@@ -171,6 +172,8 @@ class Pipeline:
 
     def _ingest(self, *, backfill: bool) -> None:
         due = [one for one in self.states() if one.is_due or (backfill and one.is_stale)]
+        if due:
+            load_libraries_ahead()
         for number, one in enumerate(due, start=1):
             upload = one.upload
             self._say(f"[{number}/{len(due)}] {upload.name}: reading, features, scores")

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from fraud_assets import layers
-from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.checks import column_schema
 from fraud_assets.feeds import load_feeds
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import lineage, preview
@@ -27,6 +27,7 @@ from fraud_assets.publication import (
 )
 from fraud_assets.raw import NAME as RAW_NAME
 from fraud_assets.raw import feed_lease
+from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
 from fraud_assets.uploads import Upload, Uploads
 from gpu_ops.engine import Engine
@@ -38,7 +39,6 @@ from resources.versions import Manifest, Versions
 
 NAME: Final = "prepped_transactions"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-SAME_ROWS: Final = "same_rows_as_raw"
 FEATURE_MEANING: Final = {feature.name: feature.description for feature in CATALOGUE}
 CATALOGUE_DIGEST: Final = hashlib.sha256(
     "\n".join(f"{one.name}: {one.formula}" for one in CATALOGUE).encode()
@@ -64,15 +64,7 @@ CONTRACT: Final = prepped_contract(
     kinds={"polars", "parquet"},
     owners=list(OWNERS),
     code_version=CATALOGUE_DIGEST,
-    check_specs=[
-        CONTRACT.spec(NAME),
-        dg.AssetCheckSpec(
-            SAME_ROWS,
-            asset=NAME,
-            blocking=True,
-            description="One row for every raw transaction, no more and no fewer.",
-        ),
-    ],
+    check_specs=[CONTRACT.spec(NAME), same_rows_spec(NAME)],
 )
 def prepped_transactions(
     context: dg.AssetExecutionContext,
@@ -175,18 +167,12 @@ def _draft(
 ) -> Draft:
     attempt = versions.begin(layers.upload_slot(NAME, upload.feed, upload.key), run)
     staged = attempt.write_table(features)
-    rows = int(staged.select(pl.len()).collect().item())
+    rejected = rejected_label(attempt)
     return Draft(
         attempt=attempt,
         checks=[
-            CONTRACT.evaluate(staged, rejected_label(attempt)),
-            predicate_check(
-                SAME_ROWS,
-                passed=rows == history.target.rows,
-                rejected=rejected_label(attempt),
-                description=f"{rows} rows of features for {history.target.rows} raw rows.",
-                figures={"rows": rows, "raw_rows": history.target.rows},
-            ),
+            CONTRACT.evaluate(staged, rejected),
+            same_rows_check(staged, versions.scan(history.target), rejected),
         ],
         inputs=history.inputs,
         metadata={

@@ -1,9 +1,11 @@
 """The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -13,7 +15,7 @@ from fraud_assets import layers
 from fraud_assets.checks import column_schema, predicate_check
 from fraud_assets.feeds import Feed, ReadResult, RefusedError, load_feeds, read_upload
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import preview
+from fraud_assets.metadata import PREVIEW_ROWS, preview
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.publication import (
     OWNERS,
@@ -64,14 +66,15 @@ def raw_transactions(
     and reason. A transaction that another upload already brought is counted as a duplicate and
     left out, so nothing is counted twice.
     """
-    with StepMeter() as meter:
+    with StepMeter() as meter, tempfile.TemporaryDirectory() as scratch:
         feeds = load_feeds(settings.feeds_dir)
         uploads = Uploads(lake, feeds)
         upload = uploads.get(context.partition_key)
         feed = known_feed(feeds, upload)
         versions = Versions(lake)
         with feed_lease(lake, upload.feed) as held:
-            intake = _take_in(lake, uploads, upload, feed)
+            through = Path(scratch) if settings.engine == "cpu-streaming" else None
+            intake = _take_in(lake, uploads, upload, feed, through)
             draft = _draft(versions, context.run.run_id, upload, intake)
             refuse_succeeded(held, upload.feed)
             _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
@@ -120,19 +123,39 @@ def refuse_succeeded(held: Lease, feed: str) -> None:
 
 @dataclass(frozen=True)
 class Intake:
-    """What one file brought: its readable rows less those that other uploads already hold."""
+    """What one file brought.
+
+    Attributes:
+        feed: By which it was read.
+        read: Its readable rows and what became of the others.
+        known: Ids of those rows whose transaction another upload holds already.
+    """
 
     feed: Feed
     read: ReadResult
-    fresh: pl.DataFrame
+    known: pl.Series
+
+    @property
+    def fresh(self) -> pl.LazyFrame:
+        """The rows that no other upload holds, in order."""
+        if self.known.is_empty():
+            return self.read.table
+        return self.read.table.filter(~pl.col("transaction_id").is_in(self.known.implode()))
+
+    @property
+    def accepted(self) -> int:
+        """How many these are."""
+        return self.read.rows - self.known.len()
 
     @property
     def duplicate(self) -> int:
         """Rows left out because their transaction is already held, in this file or another."""
-        return self.read.duplicate + self.read.accepted.height - self.fresh.height
+        return self.read.duplicate + self.known.len()
 
 
-def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake:
+def _take_in(
+    lake: Lake, uploads: Uploads, upload: Upload, feed: Feed, scratch: Path | None
+) -> Intake:
     with lake.local_copy(upload.data_key) as path:
         if sha256_of(path) != upload.sha256:
             raise dg.Failure(
@@ -141,14 +164,16 @@ def _take_in(lake: Lake, uploads: Uploads, upload: Upload, feed: Feed) -> Intake
                 allow_retries=False,
             )
         try:
-            read = read_upload(path, feed, source_file=upload.name, now=datetime.now(UTC))
+            read = read_upload(
+                path, feed, source_file=upload.name, now=datetime.now(UTC), scratch=scratch
+            )
         except RefusedError as error:
             uploads.record_refusal(upload.key, str(error), feed_digest=feed.digest)
             raise dg.Failure(
                 description=f"{upload.name} was refused: {error}", allow_retries=False
             ) from error
     others = _others(Versions(lake), uploads, upload)
-    return Intake(feed, read, _without_known(Versions(lake), read.accepted, others))
+    return Intake(feed, read, _known(Versions(lake), read.table, others))
 
 
 def _others(versions: Versions, uploads: Uploads, upload: Upload) -> dict[str, Manifest]:
@@ -168,22 +193,18 @@ def _others(versions: Versions, uploads: Uploads, upload: Upload) -> dict[str, M
     return layers.visible(versions, NAME, upload.feed, skip={own, *(damaged & later)})
 
 
-def _without_known(
-    versions: Versions, accepted: pl.DataFrame, others: dict[str, Manifest]
-) -> pl.DataFrame:
-    """The rows whose transaction none of the other uploads holds."""
+def _known(versions: Versions, table: pl.LazyFrame, others: dict[str, Manifest]) -> pl.Series:
+    """The transaction ids of a table that other uploads hold, each once."""
     if not others:
-        return accepted
-    ids = accepted.lazy().select("transaction_id")
-    known = (
+        return pl.Series("transaction_id", dtype=pl.String)
+    return (
         versions.scan_all(list(others.values()))
         .select("transaction_id")
-        .join(ids, on="transaction_id", how="semi")
+        .join(table.select("transaction_id"), on="transaction_id", how="semi")
         .collect(engine="streaming")
+        .to_series()
+        .unique()
     )
-    if known.is_empty():
-        return accepted
-    return accepted.join(known, on="transaction_id", how="anti", maintain_order="left")
 
 
 def _keep_quarantine(versions: Versions, run: str, upload: Upload, rows: pl.DataFrame) -> None:
@@ -201,14 +222,14 @@ def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draf
     staged = attempt.write_table(intake.fresh)
     figures = {
         "received": intake.read.received,
-        "accepted": intake.fresh.height,
+        "accepted": intake.accepted,
         "duplicate": intake.duplicate,
         "quarantined": intake.read.quarantined.height,
     }
     return Draft(
         attempt=attempt,
         checks=[
-            RAW.evaluate(intake.fresh, rejected_label(attempt)),
+            RAW.evaluate(staged, rejected_label(attempt)),
             _conservation(attempt, staged, figures),
         ],
         inputs={"received": upload.sha256, "feed": intake.feed.digest},
@@ -216,7 +237,7 @@ def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draf
         metadata={
             **figures,
             "duplicates_that_differ": intake.read.conflicting,
-            "preview": preview(intake.fresh),
+            "preview": preview(staged.head(PREVIEW_ROWS).collect()),
             "dagster/column_schema": column_schema(RAW, MEANING.get),
             "quarantine": _reasons(intake.read.quarantined),
         },

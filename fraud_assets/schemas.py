@@ -70,7 +70,7 @@ def prepped_contract(features: Mapping[str, pl.DataType], counts: Sequence[str])
     return Contract(
         "contract",
         schema(columns),
-        unique=("transaction_id",),
+        unique=("occurred_at", "transaction_id"),
         sorted_by=("occurred_at", "transaction_id"),
         shows=frozenset({"occurred_at", *features}),
     )
@@ -102,7 +102,7 @@ AUGMENTED: Final = Contract(
             "ring_snapshot": column(pl.Int64(), null=True),
         }
     ),
-    unique=("transaction_id",),
+    unique=("occurred_at", "transaction_id"),
     sorted_by=("occurred_at", "transaction_id"),
     shows=frozenset({"occurred_at", "feed", "kind", "amount", "anomaly_score", "expected_loss"}),
 )
@@ -148,7 +148,9 @@ ACCOUNT_FEATURES: Final = Contract(
             "max_probability": share(pl.Float32(), null=True),
         }
     ),
-    unique=("account",),
+    # An account's name begins with its feed.
+    unique=("feed", "account"),
+    sorted_by=("feed", "account"),
 )
 
 RINGS: Final = Contract(

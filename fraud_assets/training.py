@@ -78,15 +78,39 @@ def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | No
     last = max(high for _, high in bounds)
     # One row with a date of long ago must not stretch the windows over decades.
     first = max(min(low for low, _ in bounds), last - timedelta(days=settings.training_days))
+    raw = versions.scan_all([source.raw for source in sources])
     try:
-        split = time_split(first, last, feed.label_delay or DEFAULT_LABEL_DELAY)
+        split = time_split(first, last, label_maturity(raw, feed.label_delay))
     except SplitImpossibleError as error:
         return NotTrainable(feed, str(error))
-    raw = versions.scan_all([source.raw for source in sources])
     reasons = enough_labels(raw, split, settings.min_fraud_labels)
     if reasons:
         return NotTrainable(feed, "; ".join(reasons))
     return Trainable(feed, split, tuple(sources))
+
+
+def label_maturity(raw: pl.LazyFrame, declared: timedelta | None) -> timedelta:
+    """The age at which the label of a legitimate transaction is known, seen or declared.
+
+    The gap between the windows must not be shorter. Frauds are often known sooner than the rest:
+    in a window that ends too late only they have labels, so frauds look several times as frequent
+    as they are, and every calibration on it is wrong.
+
+    Args:
+        raw: `occurred_at`, `is_fraud` and `label_known_at` of a feed.
+        declared: The feed's own label delay.
+
+    Returns:
+        The greater of the declared delay (a week without one) and what 99 % of the legitimate
+        labels took.
+    """
+    taken = pl.col("label_known_at") - pl.col("occurred_at")
+    seen = raw.filter(~pl.col("is_fraud")).select(
+        taken.dt.total_microseconds().quantile(0.99, interpolation="higher")
+    )
+    longest = seen.collect().item()
+    asked = DEFAULT_LABEL_DELAY if declared is None else declared
+    return asked if longest is None else max(asked, timedelta(microseconds=int(longest)))
 
 
 def trained_on(found: Trainable | NotTrainable) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,7 @@ from gpu_ops.forest_files import (
     unpack_forest,
     unpack_model,
 )
-from gpu_ops.matrices import Float32Array, feature_matrix, map_chunks
+from gpu_ops.matrices import Float32Array, check_columns, feature_matrix, map_chunks
 from gpu_ops.model_files import ModelFileError
 from gpu_ops.openmp import wait_passively
 
@@ -106,6 +106,16 @@ class Forest:
         return unpack_model(self.packed, len(self.columns))
 
     @cached_property
+    def _on_cpu(self) -> tuple[list[int], ForestScorer]:
+        """Numbers of the columns that some tree tests, and a scorer of these alone.
+
+        Often half of the columns are never tested; rows without them fit the caches.
+        """
+        tested, places = np.unique(self.trees.features, return_inverse=True)
+        features = places.reshape(self.trees.features.shape).astype(np.uint32)
+        return tested.tolist(), PathScorer(replace(self.trees, features=features), self.scale)
+
+    @cached_property
     def on_gpu(self) -> ForestScorer:
         """The forest in a GPU's memory; loaded once."""
         from gpu_ops.gpu_forest import NvForestScorer
@@ -129,13 +139,17 @@ class Forest:
 
         Raises:
             FeatureMismatchError: A column is missing.
-            ValueError: A feature is infinite.
+            ValueError: A feature that some tree tests is infinite.
         """
+        check_columns(features.columns, self.columns, allow_extra=True)
         is_on_gpu = device == "cuda"
-        scorer = self.on_gpu if is_on_gpu else PathScorer(self.trees, self.scale)
+        every = list(range(len(self.columns)))
+        tested, scorer = (every, self.on_gpu) if is_on_gpu else self._on_cpu
+        columns = [self.columns[number] for number in tested]
+        medians = [self.medians[number] for number in tested]
 
         def score_chunk(chunk: pl.DataFrame) -> Float32Array:
-            return scorer.anomaly_scores(filled_matrix(chunk, self.columns, self.medians))
+            return scorer.anomaly_scores(filled_matrix(chunk, columns, medians))
 
         feeding = 1 if is_on_gpu else threads or os.cpu_count() or 1
         scored = map_chunks(features, score_chunk, threads=feeding)

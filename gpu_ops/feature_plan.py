@@ -12,8 +12,8 @@ from gpu_ops.engine import Engine
 from gpu_ops.feature_model import NOTHING, Catalogue, Entity
 from gpu_ops.sides import Side, side_tables, sides
 
-ROWS_PER_PARTITION: Final = 2_000_000
-ROWS_PER_CHUNK: Final = 500_000
+ROWS_PER_PARTITION: Final = 250_000
+ROWS_PER_CHUNK: Final = 125_000
 ORDER: Final = ("occurred_at", "transaction_id")
 EMPTY_IS_ZERO: Final = frozenset({"count", "sum", "distinct_counterparties", "known_frauds"})
 HOUR: Final = timedelta(hours=1)

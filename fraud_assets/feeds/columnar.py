@@ -11,7 +11,7 @@ from fraud_assets.feeds.faults import RefusedError, no_faults
 from fraud_assets.feeds.model import Feed
 from fraud_assets.feeds.reading import SOURCE_ROW, Batch, Table, held, needed_columns
 
-BATCH_ROWS: Final = 1_000_000
+BATCH_ROWS: Final = 250_000
 _MAGIC: Final = b"PAR1"
 _SHORTEST: Final = 12
 

@@ -27,7 +27,7 @@ from fraud_assets.feeds.records import (
 )
 from fraud_assets.feeds.stream import Utf8Stream
 
-BLOCK_BYTES: Final = 32 * 2**20
+BLOCK_BYTES: Final = 16 * 2**20
 _LONGEST_LINE: Final = 64 * 2**20
 _HEADER_BYTES: Final = 2**20
 _OTHER_DELIMITERS: Final = ",;\t|"

@@ -13,7 +13,7 @@ from fraud_assets.feeds.model import Feed
 from fraud_assets.feeds.reading import SOURCE_ROW, Batch, Table, check_columns, held
 from fraud_assets.feeds.stream import Utf8Stream
 
-BLOCK_BYTES: Final = 32 * 2**20
+BLOCK_BYTES: Final = 16 * 2**20
 _LONGEST_LINE: Final = 64 * 2**20
 _LOOKED_AT: Final = 1000
 _EXACT_INTEGERS: Final = 2**53

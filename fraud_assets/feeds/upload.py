@@ -13,7 +13,7 @@ from fraud_assets.feeds.faults import (
     no_faults,
     too_many_faults,
 )
-from fraud_assets.feeds.identity import keep_first, number_identical_rows
+from fraud_assets.feeds.kept_rows import KeptRows, RowsInFiles, RowsInMemory
 from fraud_assets.feeds.mapping import map_rows
 from fraud_assets.feeds.model import Feed
 from fraud_assets.feeds.reading import SOURCE_ROW, open_table
@@ -34,7 +34,9 @@ class ReadResult:
     """What became of the rows of a file: received = accepted + duplicate + quarantined.
 
     Attributes:
-        accepted: Schema `RAW_SCHEMA`, sorted by (occurred_at, transaction_id), ids unique.
+        table: The accepted rows: schema `RAW_SCHEMA`, sorted by (occurred_at, transaction_id), ids
+            unique.
+        rows: How many they are.
         duplicate: Rows left out since an earlier one of the file has their transaction id.
         conflicting: Those of the duplicates whose content differs from the row that was kept.
         quarantined: Schema `QUARANTINE_SCHEMA`, one line a bad row, sorted by row.
@@ -42,15 +44,23 @@ class ReadResult:
         extra_columns: Columns of the file that the feed does not read.
     """
 
-    accepted: pl.DataFrame
+    table: pl.LazyFrame
+    rows: int
     duplicate: int
     conflicting: int
     quarantined: pl.DataFrame
     received: int
     extra_columns: tuple[str, ...]
 
+    @property
+    def accepted(self) -> pl.DataFrame:
+        """The accepted rows in memory."""
+        return self.table.collect()
 
-def read_upload(path: Path, feed: Feed, *, source_file: str, now: datetime) -> ReadResult:
+
+def read_upload(
+    path: Path, feed: Feed, *, source_file: str, now: datetime, scratch: Path | None = None
+) -> ReadResult:
     """Reads a file by its feed: types, checks, names and orders its rows.
 
     Args:
@@ -59,6 +69,8 @@ def read_upload(path: Path, feed: Feed, *, source_file: str, now: datetime) -> R
         source_file: Name as landed; its ending tells the format, and rows carry it.
         now: Time of the reading, with a time zone; later events, a day's tolerance apart, are
             faults.
+        scratch: An empty folder that outlives the result, for files larger than memory; the rows
+            then go through files in it.
 
     Raises:
         RefusedError: The file as a whole is unusable, or more of its rows than the feed's
@@ -67,12 +79,12 @@ def read_upload(path: Path, feed: Feed, *, source_file: str, now: datetime) -> R
     """
     latest = feed.latest or now + _CLOCK_TOLERANCE
     received = 0
-    tables: list[pl.DataFrame] = []
+    kept: KeptRows = RowsInMemory() if scratch is None else RowsInFiles(scratch)
     faults: list[pl.DataFrame] = [no_faults()]
     with open_table(path, feed, source_file) as source:
         for batch in source.batches:
             table, misfits = map_rows(batch.rows, feed, latest=latest)
-            tables.append(table)
+            kept.add(table)
             faults += [batch.faults, misfits]
             received += batch.received
         columns = source.columns
@@ -82,18 +94,16 @@ def read_upload(path: Path, feed: Feed, *, source_file: str, now: datetime) -> R
     refusal = too_many_faults(bad, received, feed.bad_row_limit)
     if refusal is not None:
         raise RefusedError(refusal)
-    good = pl.concat(tables)
-    if feed.columns.transaction_id is None:
-        good = number_identical_rows(good)
-    kept, conflicting = keep_first(good)
-    accepted = kept.sort("occurred_at", "transaction_id").select(
+    ordered = kept.ordered(has_ids=feed.columns.transaction_id is not None)
+    accepted = ordered.table.select(
         *CANONICAL_SCHEMA, pl.lit(source_file).alias("source_file"), SOURCE_ROW
     )
     quarantined = bad.select(pl.lit(source_file).alias("file"), *bad.columns)
     result = ReadResult(
-        accepted=accepted,
-        duplicate=good.height - kept.height,
-        conflicting=conflicting,
+        table=accepted,
+        rows=ordered.rows,
+        duplicate=ordered.duplicate,
+        conflicting=ordered.conflicting,
         quarantined=quarantined.cast(pl.Schema(QUARANTINE_SCHEMA)),
         received=received,
         extra_columns=_extra(columns, feed),
@@ -108,9 +118,9 @@ def _extra(columns: tuple[str, ...], feed: Feed) -> tuple[str, ...]:
 
 
 def _assert_nothing_lost(result: ReadResult) -> None:
-    parts = result.accepted.height + result.duplicate + result.quarantined.height
+    parts = result.rows + result.duplicate + result.quarantined.height
     if parts != result.received:
         raise AssertionError(
-            f"{result.received} rows received, but {result.accepted.height} accepted + "
+            f"{result.received} rows received, but {result.rows} accepted + "
             f"{result.duplicate} duplicate + {result.quarantined.height} quarantined = {parts}"
         )

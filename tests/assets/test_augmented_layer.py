@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from fraud_assets import augmented, layers, scoring
-from fraud_assets.scoring import score_upload
+from fraud_assets import augmented, layers, scored_rows
+from fraud_assets.scored_rows import score_upload
 from gpu_ops.gate import Status, Verdict
 from resources.registry import ModelRegistry
 
@@ -119,7 +119,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
 ) -> None:
     project = copy_of(trained.project)
     before = project.manifest("augmented_transactions", trained.later)
-    monkeypatch.setattr(scoring, "CHUNK_ROWS", 97)
+    monkeypatch.setattr(scored_rows, "CHUNK_ROWS", 97)
     project.must("augmented_transactions", key=trained.later)
     after = project.manifest("augmented_transactions", trained.later)
     assert after.content_id == before.content_id
@@ -149,7 +149,7 @@ def test_a_version_that_lost_a_row_stays_hidden(
     monkeypatch.setattr(augmented, "score_upload", lambda *a: score_upload(*a).head(2))
     outcome = project.make("augmented_transactions", key)
     assert not outcome.success
-    assert "2 scored rows for 3 raw rows" in outcome.reason
+    assert "2 rows for 3 raw rows" in outcome.reason
     assert not outcome.checks["augmented_transactions", "same_rows_as_raw"].passed
     assert project.manifest("augmented_transactions", key) == before
 

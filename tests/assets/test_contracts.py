@@ -495,9 +495,7 @@ def test_failing_values_are_masked_unless_the_contract_shows_them(
     ("table", "secret"),
     [
         (RAW, "transaction-0001"),
-        (AUGMENTED, "transaction-0001"),
         (ACCOUNT_GRAPH, "payer-00000001"),
-        (ACCOUNT_FEATURES, "payer-00000001"),
         (TRANSACTION_ALERTS, "tx-0123456789abcdef"),
     ],
 )

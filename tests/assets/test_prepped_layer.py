@@ -145,12 +145,26 @@ def test_a_version_that_lost_a_row_stays_hidden(
     monkeypatch.setattr(prepped, "feature_table", lambda *a, **o: feature_table(*a, **o).head(2))
     outcome = project.make("prepped_transactions", key)
     assert not outcome.success
-    assert "2 rows of features for 3 raw rows" in outcome.reason
+    assert "2 rows for 3 raw rows" in outcome.reason
     check = outcome.checks["prepped_transactions", "same_rows_as_raw"]
     assert not check.passed
     assert check.metadata["version"].value == f"{before.slot}/attempt={outcome.run_id}"
     assert project.manifest("prepped_transactions", key) == before
     assert project.table("prepped_transactions", key).height == 3
+
+
+def test_a_version_with_another_row_in_the_place_of_one_stays_hidden(
+    project: "Project", rows: "Rows", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = project.land(rows({}, {"hours": 1}), "two.parquet")
+    project.must("raw_transactions", key=key)
+    renamed = pl.concat_str(pl.lit("other-"), "transaction_id").alias("transaction_id")
+    monkeypatch.setattr(
+        prepped, "feature_table", lambda *a, **o: feature_table(*a, **o).with_columns(renamed)
+    )
+    outcome = project.make("prepped_transactions", key)
+    assert not outcome.success
+    assert "2 rows for 2 raw rows; 2 are not the raw row in their place" in outcome.reason
 
 
 def test_a_first_version_with_a_negative_count_never_becomes_visible(

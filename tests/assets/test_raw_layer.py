@@ -228,7 +228,7 @@ def test_a_lost_row_blocks_the_version_and_the_last_good_one_stays(
 
     def lossy_reader(*arguments: object, **options: object) -> ReadResult:
         read = whole(*arguments, **options)  # type: ignore[arg-type] # passed on
-        return replace(read, accepted=read.accepted.head(-1))
+        return replace(read, table=read.table.head(read.rows - 1))
 
     monkeypatch.setattr(raw, "read_upload", lossy_reader)
     outcome = project.make("raw_transactions", key)
@@ -261,8 +261,7 @@ def test_a_row_that_breaks_the_contract_blocks_the_first_version_too(
 
     def careless(*arguments: object, **options: object) -> ReadResult:
         read = whole(*arguments, **options)  # type: ignore[arg-type] # passed on
-        wrong = read.accepted.with_columns(amount=pl.lit(-1.0))
-        return replace(read, accepted=wrong)
+        return replace(read, table=read.table.with_columns(amount=pl.lit(-1.0)))
 
     monkeypatch.setattr(raw, "read_upload", careless)
     key = project.land(csv(*ordinary(1, 5)), "week.csv")

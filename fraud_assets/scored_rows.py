@@ -1,0 +1,142 @@
+"""The scored rows of one upload, a chunk at a time, so that memory does not grow with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from fraud_assets.feeds import Feed
+from fraud_assets.feeds.identity import account_key
+from fraud_assets.known_rings import KnownRings
+from fraud_assets.scoring import Scorer
+from gpu_ops.matrices import IDENTIFIERS
+from gpu_ops.ranking import may_alert
+from gpu_ops.reasons import model_reasons, rule_hits, rule_reasons
+from resources.settings import Settings
+
+CHUNK_ROWS: Final = 250_000
+
+_RING_COLUMNS: Final = ("payer_ring_score", "payee_ring_score", "ring_snapshot")
+_SCORES: Final = (
+    "anomaly_score",
+    "fraud_probability",
+    "expected_loss",
+    "in_sample",
+    "model_version",
+    *_RING_COLUMNS,
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The two layers of one upload that scoring reads; their rows stand in the same order."""
+
+    feed: Feed
+    raw: pl.LazyFrame
+    prepped: pl.LazyFrame
+    rows: int
+
+
+def score_upload(
+    upload: Upload, scorer: Scorer, rings: KnownRings, settings: Settings, scratch: Path
+) -> pl.LazyFrame:
+    """The augmented table of an upload, in raw's order.
+
+    Rows are scored a chunk at a time. Their scores go to scratch files; in memory stay only each
+    chunk's candidates for alerts, as many as may alert on its days. The best of a day are among
+    the best of its chunks, so choosing from these is choosing from all.
+
+    Args:
+        upload: Its raw and prepped rows.
+        scorer: What scores.
+        rings: What was known of rings before each day.
+        settings: Capacity, review cost and threads.
+        scratch: An empty folder that outlives the returned frame.
+
+    Raises:
+        ValueError: Raw and prepped rows are not the same.
+    """
+    parts: list[Path] = []
+    candidates: list[pl.DataFrame] = []
+    for start in range(0, max(upload.rows, 1), CHUNK_ROWS):
+        rows = _scored_chunk(upload, start, scorer, rings, settings)
+        parts.append(scratch / f"scores-{len(parts):05d}.parquet")
+        rows.select(_SCORES).write_parquet(parts[-1], compression="lz4")
+        candidates.append(rows.filter(_chosen(rows, scorer, settings)))
+    best = pl.concat(candidates)
+    best = best.filter(_chosen(best, scorer, settings))
+    alerting = pl.DataFrame(
+        [best["place"], _reasons(best, scorer), pl.repeat(True, best.height, eager=True)],
+        schema={"place": pl.UInt32, "reasons": pl.List(pl.String), "may_alert": pl.Boolean},
+    )
+    nothing: list[str] = []
+    scores = (
+        pl.scan_parquet(parts)
+        .with_row_index("place")
+        .join(alerting.lazy(), on="place", how="left", maintain_order="left")
+        .drop("place")
+        .with_columns(
+            pl.col("may_alert").fill_null(value=False),
+            pl.col("reasons").fill_null(pl.lit(nothing, dtype=pl.List(pl.String))),
+        )
+    )
+    return pl.concat([_identified(upload), scores], how="horizontal", strict=True)
+
+
+def _scored_chunk(
+    upload: Upload, start: int, scorer: Scorer, rings: KnownRings, settings: Settings
+) -> pl.DataFrame:
+    """`place`, what identifies the rows, their scores, their features and `rule_hits`."""
+    features = upload.prepped.slice(start, CHUNK_ROWS).collect()
+    known = ["transaction_id", "occurred_at", "amount"]
+    if not rings.days.is_empty():
+        known += ["payer", "payee"]
+    rows = _identified(upload).select(known).slice(start, CHUNK_ROWS).collect()
+    if not rows["transaction_id"].equals(features["transaction_id"]):
+        raise ValueError(
+            f"raw and prepped rows from {start} on are not the same; run the upload again"
+        )
+    scored = rings.joined(rows.hstack(scorer.scores(features, settings.threads))).with_columns(
+        expected_loss=pl.col("fraud_probability").cast(pl.Float64) * pl.col("amount"),
+        in_sample=scorer.is_in_sample,
+        model_version=pl.lit(None if scorer.model is None else scorer.name, dtype=pl.String),
+    )
+    # The amount is a feature, too, in the feature's own precision.
+    scored = scored.select(*IDENTIFIERS, *_SCORES).hstack(features.drop(IDENTIFIERS))
+    return scored.with_columns(rule_hits(scored.columns)).with_row_index("place", offset=start)
+
+
+def _identified(upload: Upload) -> pl.LazyFrame:
+    feed = upload.feed
+    return upload.raw.select(
+        "transaction_id",
+        "occurred_at",
+        pl.lit(feed.name).alias("feed"),
+        "kind",
+        "amount",
+        "currency",
+        account_key(feed.name, feed.entities.payer, pl.col("payer_id")).alias("payer"),
+        account_key(feed.name, feed.entities.payee, pl.col("payee_id")).alias("payee"),
+        "is_fraud",
+        "label_known_at",
+    )
+
+
+def _chosen(rows: pl.DataFrame, scorer: Scorer, settings: Settings) -> pl.Series:
+    """Which rows may alert, of these alone."""
+    if scorer.model is None:
+        # A row that helped to fit only an unsupervised forest saw no label: it may still alert.
+        rows = rows.with_columns(in_sample=pl.lit(value=False))
+    return may_alert(rows, capacity=settings.daily_capacity, least_loss=settings.review_cost)
+
+
+def _reasons(rows: pl.DataFrame, scorer: Scorer) -> pl.Series:
+    """The rules that hit and what the model weighed most, as codes."""
+    found = rows.select(rule_reasons(rows.columns)).to_series().to_list()
+    if scorer.model is not None and rows.height:
+        booster = scorer.model.booster
+        values = booster.contributions(rows.select(booster.columns)).values
+        for codes, more in zip(found, model_reasons(values, booster.columns), strict=True):
+            codes += [code for code in more if code not in codes]
+    return pl.Series("reasons", found, dtype=pl.List(pl.String))
