@@ -1,7 +1,7 @@
 """The augmented layer: every transaction with its scores and why it may need a look."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +9,11 @@ import dagster as dg
 import polars as pl
 
 from fraud_assets import layers, pictures
-from fraud_assets.checks import column_schema
+from fraud_assets.described import described
 from fraud_assets.feeds import load_feeds
 from fraud_assets.known_rings import known_rings
 from fraud_assets.measure import StepMeter
-from fraud_assets.metadata import lineage, preview
+from fraud_assets.metadata import PREVIEW_ROWS, MadeOf
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.publication import (
     HEAVY_POOL,
@@ -26,16 +26,46 @@ from fraud_assets.publication import (
 )
 from fraud_assets.raw import known_feed
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
-from fraud_assets.schemas import AUGMENTED, MEANING
+from fraud_assets.schemas import AUGMENTED
 from fraud_assets.scored_rows import Upload, score_upload
 from fraud_assets.scoring import Scorer, inputs_of, scorer_of
 from fraud_assets.uploads import Uploads
+from gpu_ops.features import CATALOGUE
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
 
 NAME: Final = "augmented_transactions"
 _HISTOGRAM_ROWS: Final = 200_000
+_FEATURES: Final = tuple(feature.name for feature in CATALOGUE)
+
+SCORED_LINEAGE: Final[Mapping[str, MadeOf]] = {
+    "raw_transactions": {
+        **{
+            name: [name]
+            for name in (
+                "transaction_id",
+                "occurred_at",
+                "kind",
+                "amount",
+                "currency",
+                "is_fraud",
+                "label_known_at",
+            )
+        },
+        "payer": ["payer_id"],
+        "payee": ["payee_id"],
+        "expected_loss": ["amount"],
+        "in_sample": ["occurred_at"],
+        "payer_ring_score": ["occurred_at", "payer_id"],
+        "payee_ring_score": ["occurred_at", "payee_id"],
+        "ring_snapshot": ["occurred_at"],
+    },
+    "prepped_transactions": dict.fromkeys(
+        ("anomaly_score", "fraud_probability", "expected_loss", "may_alert", "reasons"), _FEATURES
+    ),
+}
+"""What each column is made of; rings are no upstream asset, they were known before the day."""
 
 
 @dg.asset(
@@ -53,6 +83,7 @@ def augmented_transactions(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
+    batch: dg.ResourceParam[object],  # noqa: ARG001 - a launcher takes the step over
 ) -> Iterator[PublicationEvent]:
     """How odd and how likely fraudulent each transaction is, and why it may need a look.
 
@@ -116,16 +147,13 @@ def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
         "model": scorer.name
         if scorer.model is not None
         else "none approved: anomaly scores and rules alone",
-        "preview": preview(
-            staged.filter("may_alert").head(8).collect(),
+        **described(
+            AUGMENTED,
+            staged.filter("may_alert").head(PREVIEW_ROWS).collect(),
+            SCORED_LINEAGE,
             [*columns, "fraud_probability", "expected_loss", "reasons"],
         ),
         "scores": dg.MetadataValue.md(
             pictures.as_markdown(pictures.score_histogram(sample, scored), f"histogram of {scored}")
-        ),
-        "dagster/column_schema": column_schema(AUGMENTED, MEANING.get),
-        "dagster/column_lineage": lineage(
-            "raw_transactions",
-            {"amount": ["amount"], "payer": ["payer_id"], "payee": ["payee_id"], "kind": ["kind"]},
         ),
     }

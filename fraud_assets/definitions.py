@@ -14,6 +14,8 @@ from fraud_assets.published import published_alerts
 from fraud_assets.raw import raw_transactions
 from fraud_assets.sagemaker import sagemaker_model_package, sagemaker_training_job
 from fraud_assets.sagemaker_serving import sagemaker_batch_scores, sagemaker_endpoint
+from fraud_assets.step_rows import input_rows
+from resources.batch.binding import bind_batch
 from resources.bedrock import explainer_of
 from resources.sagemaker.api import SageMaker
 from resources.sagemaker.config import SageMakerConfig
@@ -70,6 +72,7 @@ def build(settings: Settings) -> dg.Definitions:
         resources={
             "settings": settings,
             "lake": lake,
+            "batch": bind_batch(settings, lake, input_rows(lake, settings)),
             "explainer": explainer_of(settings, lake),
             **({} if metrics is None else {"metrics": metrics}),
             **({"sagemaker": SageMaker.of(sagemaker)} if sagemaker else {}),

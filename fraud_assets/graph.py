@@ -34,7 +34,9 @@ from fraud_assets.refresh import (
 )
 from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, RINGS
 from gpu_ops.engine import Engine
-from gpu_ops.graph import GraphParams, aggregate_edges
+from gpu_ops.gpu_graph import graph_engine_of
+from gpu_ops.gpu_tables import edge_table
+from gpu_ops.graph import GraphParams
 from gpu_ops.graph import account_features as features_of_accounts
 from gpu_ops.ring_params import RingParams
 from gpu_ops.rings import search_rings
@@ -82,7 +84,7 @@ def account_graph(
             raise dg.Failure(description="Nothing is scored yet.", allow_retries=False)
         scored = list(uploads.values())
         rows = _judged(scan_window(versions, scored, settings.graph_window_days))
-        edges = Engine(settings.engine).collect(aggregate_edges(rows))
+        edges = edge_table(rows, Engine(settings.engine))
         attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run.run_id)
         attempt.write_table(edges)
         as_of = latest_event(scored)
@@ -121,6 +123,7 @@ def account_features(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
+    batch: dg.ResourceParam[object],  # noqa: ARG001 - a launcher takes the step over
 ) -> Iterator[PublicationEvent]:
     """Each account's place in the graph: partners, money in and out, PageRank, community.
 
@@ -130,7 +133,11 @@ def account_features(
         versions = Versions(lake)
         graph = snapshot(versions, "account_graph")
         edges = versions.scan(graph).collect()
-        accounts = features_of_accounts(edges, params=GraphParams(seed=settings.seed))
+        accounts = features_of_accounts(
+            edges,
+            engine=graph_engine_of(Engine(settings.engine)),
+            params=GraphParams(seed=settings.seed),
+        )
         attempt = versions.begin(layers.snapshot_slot("account_features"), context.run.run_id)
         attempt.write_table(accounts)
         draft = Draft(
@@ -164,6 +171,7 @@ def fraud_rings(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
+    batch: dg.ResourceParam[object],  # noqa: ARG001 - a launcher takes the step over
 ) -> Iterator[PublicationEvent]:
     """Groups of accounts that move money like a ring, with the payments that show it.
 

@@ -19,6 +19,7 @@ from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import lineage, preview
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.publication import (
+    HEAVY_POOL,
     OWNERS,
     Draft,
     PublicationEvent,
@@ -64,12 +65,14 @@ CONTRACT: Final = prepped_contract(
     kinds={"polars", "parquet"},
     owners=list(OWNERS),
     code_version=CATALOGUE_DIGEST,
+    pool=HEAVY_POOL,
     check_specs=[CONTRACT.spec(NAME), same_rows_spec(NAME)],
 )
 def prepped_transactions(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
+    batch: dg.ResourceParam[object],  # noqa: ARG001 - a launcher takes the step over
 ) -> Iterator[PublicationEvent]:
     """What was known of payer, payee and the pair just before each transaction.
 

@@ -10,6 +10,7 @@ from fraud_assets.feeds import Feed
 from fraud_assets.feeds.identity import account_key
 from fraud_assets.known_rings import KnownRings
 from fraud_assets.scoring import Scorer
+from gpu_ops.engine import Device, Engine
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.ranking import may_alert
 from gpu_ops.reasons import model_reasons, rule_hits, rule_reasons
@@ -67,7 +68,11 @@ def score_upload(
     best = pl.concat(candidates)
     best = best.filter(_chosen(best, scorer, settings))
     alerting = pl.DataFrame(
-        [best["place"], _reasons(best, scorer), pl.repeat(True, best.height, eager=True)],
+        [
+            best["place"],
+            _reasons(best, scorer, _device(settings)),
+            pl.repeat(True, best.height, eager=True),
+        ],
         schema={"place": pl.UInt32, "reasons": pl.List(pl.String), "may_alert": pl.Boolean},
     )
     nothing: list[str] = []
@@ -97,7 +102,9 @@ def _scored_chunk(
         raise ValueError(
             f"raw and prepped rows from {start} on are not the same; run the upload again"
         )
-    scored = rings.joined(rows.hstack(scorer.scores(features, settings.threads))).with_columns(
+    scored = rings.joined(
+        rows.hstack(scorer.scores(features, settings.threads, _device(settings)))
+    ).with_columns(
         expected_loss=pl.col("fraud_probability").cast(pl.Float64) * pl.col("amount"),
         in_sample=scorer.is_in_sample,
         model_version=pl.lit(None if scorer.model is None else scorer.name, dtype=pl.String),
@@ -131,12 +138,16 @@ def _chosen(rows: pl.DataFrame, scorer: Scorer, settings: Settings) -> pl.Series
     return may_alert(rows, capacity=settings.daily_capacity, least_loss=settings.review_cost)
 
 
-def _reasons(rows: pl.DataFrame, scorer: Scorer) -> pl.Series:
+def _reasons(rows: pl.DataFrame, scorer: Scorer, device: Device) -> pl.Series:
     """The rules that hit and what the model weighed most, as codes."""
     found = rows.select(rule_reasons(rows.columns)).to_series().to_list()
     if scorer.model is not None and rows.height:
         booster = scorer.model.booster
-        values = booster.contributions(rows.select(booster.columns)).values
+        values = booster.contributions(rows.select(booster.columns), device=device).values
         for codes, more in zip(found, model_reasons(values, booster.columns), strict=True):
             codes += [code for code in more if code not in codes]
     return pl.Series("reasons", found, dtype=pl.List(pl.String))
+
+
+def _device(settings: Settings) -> Device:
+    return Engine(settings.engine).device

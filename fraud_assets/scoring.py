@@ -7,6 +7,7 @@ import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.known_rings import KnownRings
+from gpu_ops.engine import Device
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.splits import in_sample
 from resources.leases import lease
@@ -41,17 +42,19 @@ class Scorer:
     forest: "Forest | None"
     is_in_sample: pl.Expr
 
-    def scores(self, features: pl.DataFrame, threads: int | None) -> pl.DataFrame:
+    def scores(
+        self, features: pl.DataFrame, threads: int | None, device: Device = "cpu"
+    ) -> pl.DataFrame:
         """`anomaly_score` and `fraud_probability` (null without a model), Float32."""
         if self.model is None:
             probability = pl.Series([None], dtype=pl.Float32).new_from_index(0, features.height)
             anomaly = (
                 pl.Series(dtype=pl.Float32)
                 if self.forest is None
-                else pl.Series(self.forest.score(features, threads=threads))
+                else pl.Series(self.forest.score(features, threads=threads, device=device))
             )
         else:
-            found = self.model.score(features, threads=threads)
+            found = self.model.score(features, threads=threads, device=device)
             anomaly = pl.Series(found.anomaly)
             probability = pl.Series(found.probability).cast(pl.Float32)
         return pl.DataFrame({"anomaly_score": anomaly, "fraud_probability": probability})

@@ -21,6 +21,7 @@ from gpu_ops.feature_plan import (
     table_in_memory,
     table_through_files,
 )
+from gpu_ops.gpu_tables import feature_table_on_gpu
 from gpu_ops.row_features import ROWS
 
 __all__ = [
@@ -119,7 +120,9 @@ def feature_table(
         polars.exceptions.InvalidOperationError: an amount is not finite or beyond 9.2e18.
     """
     rows = needed_columns(transactions, is_target, catalogue)
-    if engine.name == "cpu-streaming":
+    if engine.name == "gpu":
+        table = feature_table_on_gpu(rows, catalogue, engine, scratch, partitions or 1)
+    elif engine.name == "cpu-streaming":
         if scratch is None:
             raise ValueError("engine 'cpu-streaming' works through files: give a scratch folder")
         table = table_through_files(rows, catalogue, engine, scratch, partitions)

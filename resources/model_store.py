@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpu_ops.anomaly import Forest
     from gpu_ops.boosting import Booster
     from gpu_ops.calibration import Calibration
+    from gpu_ops.engine import Device
     from gpu_ops.matrices import Float32Array, Float64Array
 
 BOOSTER_FILE: Final = "booster.ubj"
@@ -206,18 +207,21 @@ class ModelVersion:
 
         return self._loaded(CALIBRATION_FILE, Calibration.from_json)
 
-    def score(self, features: "pl.DataFrame", *, threads: int | None = None) -> Scores:
+    def score(
+        self, features: "pl.DataFrame", *, threads: int | None = None, device: "Device" = "cpu"
+    ) -> Scores:
         """Anomaly score, margin and probability of each row.
 
         Args:
             features: The columns of the model in any order, with or without identifiers.
             threads: For the forest, default one a CPU.
+            device: Where both are computed.
 
         Raises:
             FeatureMismatchError: The features are not those of the model.
         """
-        margin = self.booster.predict_margin(features)
-        anomaly = self.forest.score(features, threads=threads)
+        margin = self.booster.predict_margin(features, device=device)
+        anomaly = self.forest.score(features, threads=threads, device=device)
         return Scores(anomaly, margin, self.calibration.probability(margin))
 
     def _loaded(self, name: str, load: Callable[[bytes], _Part]) -> _Part:

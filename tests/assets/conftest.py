@@ -148,6 +148,7 @@ class Project:
                 "settings": self.settings,
                 "lake": self.lake,
                 "explainer": TemplateExplainer(),
+                "batch": None,
             },
             run_config=_QUIET,
             raise_on_error=False,

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from fraud_assets import step_rows
 from fraud_assets.definitions import ASSETS, build
 from resources.settings import Settings
 
@@ -21,7 +22,7 @@ GRAPH: dict[str, tuple[str, str | None, str | None, list[str], list[str]]] = {
     "raw_transactions": ("raw", None, "uploads", [], ["contract", "received_is_accounted_for"]),
     "prepped_transactions": (
         "prepped",
-        None,
+        "gpu",
         "uploads",
         ["raw_transactions"],
         ["contract", "same_rows_as_raw"],
@@ -113,6 +114,7 @@ def refuse(*_arguments, **_options):
 
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 import dagster as dg
+from fraud_assets import step_rows
 from fraud_assets.definitions import defs
 loaded = defs()
 dg.Definitions.validate_loadable(loaded)
@@ -167,6 +169,14 @@ def test_the_asset_graph_is_the_reviewed_one() -> None:
         for spec in asset.specs
     }
     assert found == GRAPH
+
+
+def test_the_heavy_assets_are_those_that_may_run_on_batch() -> None:
+    heavy = {
+        asset.key.to_user_string() for asset in ASSETS if "batch" in asset.required_resource_keys
+    }
+    assert heavy == {name for name, (_, pool, *_) in GRAPH.items() if pool == "gpu"}
+    assert heavy == set(step_rows.COUNTED)
 
 
 def test_every_check_blocks() -> None:
