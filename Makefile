@@ -8,7 +8,7 @@ GPU_STAMP := $(GPU_VENV)/.installed
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: setup demo dev test test-gpu-plans lint format benchmark clean
+.PHONY: setup demo demo-aws dev test test-gpu-plans lint format benchmark clean
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
 
@@ -28,6 +28,10 @@ demo: setup
 	$(BIN)/fraud-assets run
 	@echo
 	@echo "Now 'make dev' shows these assets on http://127.0.0.1:3000"
+
+# The same path with the lake in S3 and the heavy steps on Batch, both on this machine.
+demo-aws: setup
+	$(BIN)/python benchmarks/demo_aws.py
 
 dev: setup
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000

@@ -36,7 +36,7 @@ from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, RINGS
 from gpu_ops.engine import Engine
 from gpu_ops.gpu_graph import graph_engine_of
 from gpu_ops.gpu_tables import edge_table
-from gpu_ops.graph import GraphParams
+from gpu_ops.graph import GraphParams, in_stable_order
 from gpu_ops.graph import account_features as features_of_accounts
 from gpu_ops.ring_params import RingParams
 from gpu_ops.rings import search_rings
@@ -84,7 +84,7 @@ def account_graph(
             raise dg.Failure(description="Nothing is scored yet.", allow_retries=False)
         scored = list(uploads.values())
         rows = _judged(scan_window(versions, scored, settings.graph_window_days))
-        edges = edge_table(rows, Engine(settings.engine))
+        edges = in_stable_order(edge_table(rows, Engine(settings.engine)))
         attempt = versions.begin(layers.snapshot_slot("account_graph"), context.run.run_id)
         attempt.write_table(edges)
         as_of = latest_event(scored)

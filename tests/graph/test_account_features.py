@@ -10,6 +10,7 @@ from gpu_ops.graph import (
     GraphParams,
     account_features,
     aggregate_edges,
+    in_stable_order,
 )
 from gpu_ops.graph_engine import CpuGraphEngine
 from tests.graph.payments import START, table
@@ -34,6 +35,17 @@ def test_edges_sum_the_payments_of_a_pair_and_leave_self_transfers_out() -> None
     assert edges["max_probability"].to_list() == [pytest.approx(0.2), None]
     assert (edges["last_at"][0] - START).days == 2
     assert edges["first_at"][0] == START
+
+
+def test_edges_stand_in_one_order_however_they_came() -> None:
+    payments = table([(day, payer, "x", 10.0 + day) for day, payer in enumerate("abcdefgh")])
+    payments = payments.with_columns(
+        fraud_probability=pl.lit(None, pl.Float32), anomaly_score=pl.lit(0.5, pl.Float32)
+    )
+    edges = aggregate_edges(payments.lazy()).collect()
+    one, other = in_stable_order(edges), in_stable_order(edges.reverse())
+    assert one.equals(other)
+    assert sorted(one["payer"]) == [f"f:account:{name}" for name in "abcdefgh"]
 
 
 def test_features_of_a_path() -> None:
