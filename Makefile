@@ -8,7 +8,7 @@ GPU_STAMP := $(GPU_VENV)/.installed
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: setup demo demo-aws dev test test-gpu-plans lint format benchmark clean
+.PHONY: setup demo demo-aws images dev test test-gpu-plans lint format benchmark clean
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
 
@@ -32,6 +32,18 @@ demo: setup
 # The same path with the lake in S3 and the heavy steps on Batch, both on this machine.
 demo-aws: setup
 	$(BIN)/python benchmarks/demo_aws.py
+
+# Needs a container engine, and the digest of the base image in deploy/aws/base-images.env.
+images:
+	@. ./deploy/aws/base-images.env; \
+	if [ -z "$$BASE_DIGEST" ]; then \
+		echo "deploy/aws/base-images.env: BASE_DIGEST is empty; its head says how to fill it in" >&2; \
+		exit 2; \
+	fi; \
+	for image in cpu gpu; do \
+		docker build --file deploy/aws/$$image.Dockerfile --tag fraud-assets-$$image \
+			--build-arg BASE_IMAGE=$$BASE_IMAGE --build-arg BASE_DIGEST=$$BASE_DIGEST . || exit 1; \
+	done
 
 dev: setup
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000

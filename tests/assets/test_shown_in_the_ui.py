@@ -21,7 +21,7 @@ NAMES = [asset.key.to_user_string() for asset in ASSETS]
 MADE_OF = {
     "raw_transactions": set[str](),
     "prepped_transactions": {"raw_transactions"},
-    "augmented_transactions": {"raw_transactions"},
+    "augmented_transactions": {"raw_transactions", "prepped_transactions"},
     "account_graph": {"augmented_transactions"},
     "account_features": {"account_graph"},
     "fraud_rings": {"augmented_transactions", "account_features"},

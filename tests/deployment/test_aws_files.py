@@ -1,0 +1,161 @@
+"""What is deployed by hand: images, job definition, policies; held against AWS's own models."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from resources.batch.port import SPOT_RULES
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+AWS = REPOSITORY / "deploy" / "aws"
+IMAGES = ("cpu", "gpu")
+FILLED = {
+    "ACCOUNT": "123456789012",
+    "REGION": "eu-central-1",
+    "BUCKET": "fraud-assets-123456789012",
+    "IMAGE_DIGEST": "sha256:" + "0" * 64,
+    "BEDROCK_MODEL": "eu.some-model-v1:0",
+    "BEDROCK_FOUNDATION_MODEL": "some-model-v1:0",
+}
+
+# These services know no narrower resource for the action, or a condition holds it.
+MAY_NAME_EVERY_RESOURCE = {
+    "batch:DescribeJobs",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+}
+# Actions that are no call of their service, from the service authorization reference.
+NO_CALLS = {"s3:ListBucket", "iam:PassRole", "bedrock:InvokeModel", "sagemaker:InvokeEndpoint"}
+
+
+def filled(path: Path) -> Any:  # noqa: ANN401 - JSON of any shape
+    """A file with its variables filled in, as `envsubst` does."""
+    text = re.sub(r"\$\{(\w+)\}", lambda name: FILLED[name[1]], path.read_text())
+    assert "$" not in text
+    return json.loads(text)
+
+
+def problems(service: str, operation: str, request: object) -> str:
+    """What botocore's model of a service finds wrong with a request; empty if nothing."""
+    import botocore.session
+    from botocore.validate import ParamValidator
+
+    shape: Shape = (
+        botocore.session.get_session()
+        .get_service_model(service)
+        .operation_model(operation)
+        .input_shape
+    )
+    report: str = ParamValidator().validate(request, shape).generate_report()
+    return report
+
+
+def statements(path: Path) -> Iterator[dict[str, Any]]:
+    yield from filled(path)["Statement"]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+POLICIES = sorted((AWS / "policies").glob("*.json"))
+ALLOWING = [one for one in POLICIES if one.name not in {"lake-bucket.json", "trust-ecs-tasks.json"}]
+
+
+def test_the_job_definition_is_what_batch_takes() -> None:
+    request = filled(AWS / "job-definition-gpu.json")
+    assert problems("batch", "RegisterJobDefinition", request) == ""
+    request["containerProperties"]["imaginary"] = "x"
+    assert "imaginary" in problems("batch", "RegisterJobDefinition", request)
+
+
+def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot() -> None:
+    request = filled(AWS / "job-definition-gpu.json")
+    container = request["containerProperties"]
+    python, flag, module, *_ = container["command"]
+    assert (python, flag) == ("python", "-m")
+    assert importlib.util.find_spec(module) is not None
+    assert (container["user"], container["privileged"]) == ("10001", False)
+    rules = [rule.request() for rule in SPOT_RULES]
+    assert request["retryStrategy"]["evaluateOnExit"] == rules
+
+
+def test_the_lifecycle_is_what_s3_takes() -> None:
+    rules = filled(AWS / "lifecycle.json")
+    request = {"Bucket": "b", "LifecycleConfiguration": rules}
+    assert problems("s3", "PutBucketLifecycleConfiguration", request) == ""
+    # A rule that expired anything else of the lake would lose data.
+    expiring = [rule["Filter"]["Prefix"] for rule in rules["Rules"] if "Expiration" in rule]
+    assert expiring == ["lake/steps/", "dagster/compute-logs/"]
+
+
+@pytest.mark.parametrize("path", ALLOWING, ids=lambda path: path.stem)
+def test_policies_allow_named_calls_on_named_things(path: Path) -> None:
+    import botocore.session
+
+    session = botocore.session.get_session()
+    for statement in statements(path):
+        assert statement["Effect"] == "Allow"
+        for action in listed(statement["Action"]):
+            service, call = action.split(":")
+            assert "*" not in action
+            if action not in NO_CALLS and call != "AbortMultipartUpload":
+                model = session.get_service_model("logs" if service == "logs" else service)
+                assert call in model.operation_names, action
+            if listed(statement["Resource"]) == ["*"]:
+                assert action in MAY_NAME_EVERY_RESOURCE, action
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_policies_fit_into_a_role(path: Path) -> None:
+    document = filled(path)
+    assert document["Version"] == "2012-10-17"
+    names = [one["Sid"] for one in document["Statement"]]
+    assert len(names) == len(set(names))
+    # IAM counts the characters of an inline policy without white space.
+    assert len(json.dumps(document, separators=(",", ":"))) < 10_240
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_images_are_pinned_and_run_without_root(image: str) -> None:
+    lines = (AWS / f"{image}.Dockerfile").read_text().splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert bases == ["${BASE_IMAGE}@${BASE_DIGEST}"] * 2
+    assert not any(line.startswith("ENTRYPOINT") for line in lines)
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users == ["10001"]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_images_hold_what_their_steps_name(image: str) -> None:
+    text = (AWS / f"{image}.Dockerfile").read_text().replace("\\\n", " ")
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        *sources, _ = [word for word in line.split() if not word.startswith("--")]
+        for source in sources:
+            assert (REPOSITORY / source).exists(), source
+    (constraint,) = re.findall(r"--constraint (\S+)", text)
+    assert (REPOSITORY / constraint).exists()
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    (wanted,) = re.findall(r"'\.\[(.+)\]'", text)
+    assert set(wanted.split(",")) <= extras.keys()
+    assert image in wanted.split(",")
+
+
+def test_no_image_is_built_on_a_base_without_a_digest() -> None:
+    done = subprocess.run(
+        ["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "BASE_DIGEST is empty" in done.stderr
