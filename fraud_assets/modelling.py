@@ -1,10 +1,10 @@
 """One feed's model from its labelled rows: fit, calibrate, evaluate, describe."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,9 @@ from gpu_ops.splits import TimeSplit, in_sample
 from gpu_ops.training_rows import TrainingTable
 from resources.registry import Card, ModelParts, ModelVersion, RowCount
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from gpu_ops.anomaly import Forest
 
 MAX_TRAINING_ROWS: Final = 300_000
 """Every fraud and a weighted sample of the rest: more rows cost time and gain little."""
@@ -54,30 +57,50 @@ def features_of(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.drop(*IDENTITY, *ROLES)
 
 
-def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
+Kept: TypeAlias = Callable[[str, Callable[[], bytes]], bytes]
+"""Gives the result of a step by its name: as it was kept, or as it makes it now."""
+
+
+def made_now(_: str, make: Callable[[], bytes]) -> bytes:
+    """Makes every step's result; nothing is kept."""
+    return make()
+
+
+def fit(rows: FeedRows, settings: Settings, device: str, kept: Kept = made_now) -> ModelParts:
     """Fit forest, booster and calibration on the training and validation windows.
 
     The test window takes no part but in the evaluation that the card shows.
+
+    Args:
+        rows: The labelled rows.
+        settings: Seed, threads, trainer of the forest, and what figures are computed at.
+        device: `gpu` grows the trees there; all else, on the CPU.
+        kept: Keeps the results of the two long steps, for whoever may be interrupted.
     """
-    from gpu_ops.anomaly import fit_forest
+    from gpu_ops.anomaly import Forest
 
     train, validation, test = (rows.window(name) for name in ("train", "validation", "test"))
     params = BoosterParams(seed=settings.seed)
-    features = features_of(train)
-    booster = train_booster(
-        _table(train),
-        _table(validation),
-        params,
-        device="cuda" if device == "gpu" else "cpu",
-        threads=settings.threads or os.cpu_count() or 1,
-    )
-    forest = fit_forest(features.head(settings.forest_rows), features.columns, seed=settings.seed)
+
+    def grown() -> bytes:
+        return train_booster(
+            _table(train),
+            _table(validation),
+            params,
+            device="cuda" if device == "gpu" else "cpu",
+            threads=settings.threads or os.cpu_count() or 1,
+        ).to_bytes()
+
+    def fitted() -> bytes:
+        return _forest(features_of(train), settings).to_bytes()
+
+    booster = Booster.from_bytes(kept("booster", grown))
+    forest = Forest.from_bytes(kept("forest", fitted))
     calibration = fit_calibration(
         booster.predict_margin(features_of(validation)), validation["is_fraud"].to_numpy()
     )
     probability = calibration.probability(booster.predict_margin(features_of(test)))
     judged = judge(test, probability, settings)
-    report = booster.report
     card = Card(
         feed=rows.feed,
         intended_use=INTENDED_USE,
@@ -87,7 +110,7 @@ def fit(rows: FeedRows, settings: Settings, device: str) -> ModelParts:
             for name, part in (("train", train), ("validation", validation), ("test", test))
         },
         features=booster.columns,
-        parameters={**asdict(params), "trees": 0 if report is None else report.rounds},
+        parameters={**asdict(params), "trees": booster.model.num_boosted_rounds()},
         metrics=judged.figures,
         limits=LIMITS,
         code_version=version("fraud-assets"),
@@ -121,6 +144,15 @@ def _scores_of(booster: Booster, kind: str) -> dict[str, float]:
     """One figure a feature that some tree uses."""
     found = booster.model.get_score(importance_type=kind)
     return {name: float(np.mean(value)) for name, value in found.items()}
+
+
+def _forest(features: pl.DataFrame, settings: Settings) -> "Forest":
+    if settings.forest_trainer == "cuml":
+        from gpu_ops.gpu_forest import fit_forest_on_gpu as train_forest
+    else:
+        from gpu_ops.anomaly import fit_forest as train_forest
+    sample = features.head(settings.forest_rows)
+    return train_forest(sample, features.columns, seed=settings.seed)
 
 
 def judge(rows: pl.DataFrame, probability: Float64Array, settings: Settings) -> Evaluation:

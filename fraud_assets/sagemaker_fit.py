@@ -4,24 +4,19 @@ The steps are those of `modelling.fit`, with a checkpoint after each of the two 
 holds that both give the same bytes.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from fraud_assets.modelling import INTENDED_USE, LIMITS, SPLIT, FeedRows, features_of, judge
+from fraud_assets.modelling import SPLIT, FeedRows, fit
 from fraud_assets.training import IDENTITY, ROLES
-from gpu_ops.boosting import Booster, BoosterParams, train_booster
-from gpu_ops.calibration import fit_calibration
 from gpu_ops.model_files import ModelFileError, seal, unseal
 from gpu_ops.splits import TimeSplit
-from gpu_ops.training_rows import TrainingTable
-from resources.registry import Card, ModelParts, RowCount
+from resources.registry import ModelParts
 from resources.settings import Settings
 
 _WINDOWS: Final = ("train", "validation", "test")
@@ -38,6 +33,7 @@ class Hyperparameters(BaseModel):
         seed: As `Settings.seed`.
         threads: As `Settings.threads`; 0: one for each core of the machine.
         forest_rows: As `Settings.forest_rows`.
+        forest_trainer: As `Settings.forest_trainer`.
         daily_capacity: As `Settings.daily_capacity`.
         review_cost: As `Settings.review_cost`.
     """
@@ -50,6 +46,7 @@ class Hyperparameters(BaseModel):
     seed: int = 0
     threads: int = Field(default=0, ge=0)
     forest_rows: int
+    forest_trainer: Literal["scikit-learn", "cuml"] = "scikit-learn"
     daily_capacity: int
     review_cost: float
 
@@ -63,6 +60,7 @@ class Hyperparameters(BaseModel):
             seed=settings.seed,
             threads=settings.threads or 0,
             forest_rows=settings.forest_rows,
+            forest_trainer=settings.forest_trainer,
             daily_capacity=settings.daily_capacity,
             review_cost=settings.review_cost,
         )
@@ -88,6 +86,7 @@ class Hyperparameters(BaseModel):
             seed=self.seed,
             threads=self.threads or None,
             forest_rows=self.forest_rows,
+            forest_trainer=self.forest_trainer,
             daily_capacity=self.daily_capacity,
             review_cost=self.review_cost,
         )
@@ -153,48 +152,4 @@ def fit_in_steps(
     rows: FeedRows, settings: Settings, device: Literal["cpu", "gpu"], checkpoints: Checkpoints
 ) -> ModelParts:
     """Fits what `modelling.fit` fits, keeping booster and forest as soon as they are there."""
-    from gpu_ops.anomaly import Forest, fit_forest
-
-    train, validation, test = (rows.window(name) for name in _WINDOWS)
-    params = BoosterParams(seed=settings.seed)
-    features = features_of(train)
-
-    def grown() -> bytes:
-        return train_booster(
-            _table(train),
-            _table(validation),
-            params,
-            device="cuda" if device == "gpu" else "cpu",
-            threads=settings.threads or os.cpu_count() or 1,
-        ).to_bytes()
-
-    def fitted() -> bytes:
-        sample = features.head(settings.forest_rows)
-        return fit_forest(sample, features.columns, seed=settings.seed).to_bytes()
-
-    booster = Booster.from_bytes(checkpoints.kept("booster", grown))
-    forest = Forest.from_bytes(checkpoints.kept("forest", fitted))
-    calibration = fit_calibration(
-        booster.predict_margin(features_of(validation)), validation["is_fraud"].to_numpy()
-    )
-    probability = calibration.probability(booster.predict_margin(features_of(test)))
-    judged = judge(test, probability, settings)
-    card = Card(
-        feed=rows.feed,
-        intended_use=INTENDED_USE,
-        split=rows.split,
-        windows={
-            name: RowCount(rows=part.height, frauds=int(part["is_fraud"].sum()))
-            for name, part in zip(_WINDOWS, (train, validation, test), strict=True)
-        },
-        features=booster.columns,
-        parameters={**asdict(params), "trees": booster.model.num_boosted_rounds()},
-        metrics=judged.figures,
-        limits=LIMITS,
-        code_version=version("fraud-assets"),
-    )
-    return ModelParts(booster, forest, calibration, card, judged.to_dict())
-
-
-def _table(rows: pl.DataFrame) -> TrainingTable:
-    return TrainingTable.of(rows.drop(*IDENTITY, "window"))
+    return fit(rows, settings, device, checkpoints.kept)

@@ -90,6 +90,10 @@ class Settings(
     forest_rows: int = Field(
         default=50_000, ge=256, description="Earliest rows that fit the first isolation forest."
     )
+    forest_trainer: Literal["scikit-learn", "cuml"] = Field(
+        default="scikit-learn",
+        description="What fits a model's isolation forest; cuml needs a GPU where models train.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of everything random.")
     threads: int | None = Field(
         default=None,
