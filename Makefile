@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BASE_IMAGES ?= deploy/aws/base-images.env
 GPU_VENV := .venv-gpu
 GPU_STAMP := $(GPU_VENV)/.installed
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
@@ -35,14 +36,16 @@ demo-aws: setup
 
 # Needs a container engine, and the digest of the base image in deploy/aws/base-images.env.
 images:
-	@. ./deploy/aws/base-images.env; \
+	@. ./$(BASE_IMAGES); \
 	if [ -z "$$BASE_DIGEST" ]; then \
-		echo "deploy/aws/base-images.env: BASE_DIGEST is empty; its head says how to fill it in" >&2; \
+		echo "$(BASE_IMAGES): BASE_DIGEST is empty; its head says how to fill it in" >&2; \
 		exit 2; \
 	fi; \
 	for image in cpu gpu; do \
-		docker build --file deploy/aws/$$image.Dockerfile --tag fraud-assets-$$image \
-			--build-arg BASE_IMAGE=$$BASE_IMAGE --build-arg BASE_DIGEST=$$BASE_DIGEST . || exit 1; \
+		with="--file deploy/aws/$$image.Dockerfile --build-arg BASE_IMAGE=$$BASE_IMAGE"; \
+		with="$$with --build-arg BASE_DIGEST=$$BASE_DIGEST"; \
+		docker build $$with --tag fraud-assets-$$image . || exit 1; \
+		docker build $$with --target sagemaker --tag fraud-assets-sagemaker-$$image . || exit 1; \
 	done
 
 dev: setup

@@ -26,6 +26,9 @@ from moto.server import ThreadedMotoServer
 
 from fraud_assets.definitions import ASSETS
 from fraud_assets.layers import SNAPSHOTS, UPLOAD_LAYERS
+from fraud_assets.step_rows import COUNTED
+from resources.settings import Settings
+from resources.versions import Versions
 
 BUCKET: Final = "fraud-demo"
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -127,8 +130,26 @@ def differing(one: pl.DataFrame, other: pl.DataFrame) -> int:
     return max(unequal + abs(one.height - other.height), 1)
 
 
+def misplaced(s3: Place) -> list[str]:
+    """The heavy assets whose last step did not run on Batch."""
+    return sorted(asset for asset in COUNTED if s3.placement(asset)[0] != "batch")
+
+
+def models(place: Place) -> list[str]:
+    """Name and hash of every file of the models; the lake of each place holds the same."""
+    given = {name.removeprefix("FRAUD_").lower(): value for name, value in place.settings.items()}
+    versions = Versions(Settings.model_validate(given).open_lake())
+    found = versions.latest_below("models")
+    return sorted(
+        f"{slot.prefix}/{entry.name} {entry.sha256}"
+        for slot, one in found.items()
+        for entry in one.files
+        if slot.prefix.count("/") == 1
+    )
+
+
 def compared(folder: Place, s3: Place) -> int:
-    """Print each table's rows on both sides; how many tables differ."""
+    """Print each table's rows on both sides; how many tables differ, models among them."""
     wrong = 0
     print(f"\n{'table':24} {'rows':>9}  {'as in the folder':16}  where its last step ran")
     for asset in TABLES:
@@ -138,10 +159,13 @@ def compared(folder: Place, s3: Place) -> int:
         place, reason = s3.placement(asset)
         same = "row for row" if not rows else f"{rows} rows differ"
         print(f"{asset:24} {other.height:>9,}  {same:16}  {place}: {reason}")
+    same_models = models(folder) == models(s3)
+    wrong += not same_models
     for name in sorted({spec.key.to_user_string() for asset in ASSETS for spec in asset.specs}):
         if name not in TABLES:
             place, reason = s3.placement(name)
-            print(f"{name:24} {'':>9}  {'a model':16}  {place}: {reason}")
+            same = "byte for byte" if same_models else "differ"
+            print(f"{name:24} {'':>9}  {same:16}  {place}: {reason}")
     return wrong
 
 
@@ -166,9 +190,12 @@ def main() -> None:
         for place in (folder, s3):
             place.run(files)
         wrong = compared(folder, s3)
+        here = misplaced(s3)
     if wrong:
-        raise SystemExit(f"\n{wrong} tables differ from the folder's")
-    print("\nEvery table in S3 equals the folder's.")
+        raise SystemExit(f"\n{wrong} tables or models differ from the folder's")
+    if here:
+        raise SystemExit(f"\nnot on Batch: {', '.join(here)}; are there fewer than 50,000 rows?")
+    print("\nEvery table and model in S3 equals the folder's.")
 
 
 if __name__ == "__main__":

@@ -172,9 +172,9 @@ def by_week(table: pl.DataFrame, week: pl.Expr, feed: str, folder: Path) -> None
     show_model(place)
 
 
-def growth(folder: Path, sizes: Sequence[int] = (1, 4, 8), rows: int = 125_000) -> None:
+def growth(folder: Path, rows: int = 125_000) -> None:
     """The simulator at growing sizes, in memory and streamed."""
-    for engine in ("cpu", "cpu-streaming"):
+    for engine, sizes in (("cpu", (1, 4, 8)), ("cpu-streaming", (1, 4, 8, 16))):
         base = 0.0
         for size in sizes:
             place = Place(folder / f"{engine}-{size}", engine)

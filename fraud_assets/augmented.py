@@ -10,6 +10,7 @@ import polars as pl
 
 from fraud_assets import layers, pictures
 from fraud_assets.described import described
+from fraud_assets.drift import drift_of
 from fraud_assets.feeds import load_feeds
 from fraud_assets.known_rings import known_rings
 from fraud_assets.measure import StepMeter
@@ -113,7 +114,10 @@ def augmented_transactions(
                 same_rows_check(staged, sources.raw, rejected),
             ],
             inputs=inputs_of(raw, prepped, scorer, rings),
-            metadata=_metadata(staged, scorer),
+            metadata={
+                **_metadata(staged, scorer),
+                **drift_of(versions, upload.feed, raw, staged, scorer),
+            },
         )
         yield from publish(versions, draft, meter)
 

@@ -65,12 +65,14 @@ _SCORED_COLUMNS: Final = (
     kinds={"polars", "parquet"},
     owners=list(OWNERS),
     code_version="1",
+    pool=HEAVY_POOL,
     check_specs=[ACCOUNT_GRAPH.spec("account_graph")],
 )
 def account_graph(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
+    batch: dg.ResourceParam[object],  # noqa: ARG001 - a launcher takes the step over
 ) -> Iterator[PublicationEvent]:
     """Who paid whom in the last weeks: one row a pair, with how often, how much and when.
 

@@ -27,7 +27,7 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.raw import NAME as RAW_NAME
-from fraud_assets.raw import feed_lease
+from fraud_assets.raw import feed_lease, refuse_succeeded
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
 from fraud_assets.uploads import Upload, Uploads
@@ -83,7 +83,7 @@ def prepped_transactions(
     with StepMeter() as meter:
         upload = Uploads(lake, load_feeds(settings.feeds_dir)).get(context.partition_key)
         versions = Versions(lake)
-        with feed_lease(lake, upload.feed), tempfile.TemporaryDirectory() as scratch:
+        with feed_lease(lake, upload.feed) as held, tempfile.TemporaryDirectory() as scratch:
             history = _history(versions, upload)
             features = feature_table(
                 history.rows,
@@ -92,7 +92,9 @@ def prepped_transactions(
                 scratch=Path(scratch),
             )
             draft = _draft(versions, context.run.run_id, upload, history, features)
-            yield from publish(versions, draft, meter)
+            yield from publish(
+                versions, draft, meter, guard=lambda: refuse_succeeded(held, upload.feed)
+            )
 
 
 @dataclass(frozen=True)

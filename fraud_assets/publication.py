@@ -5,7 +5,7 @@ staged, and hands both to `publish`. Only when every blocking check passed is th
 that makes the version visible; otherwise the last good version stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import JsonValue
 
 from fraud_assets.measure import StepMeter
-from resources.versions import Attempt, Manifest, Versions
+from resources.versions import Attempt, Manifest, OvertakenError, Versions
 
 Metadata = Mapping[str, dg.MetadataValue | dg.TableColumnLineage | dg.TableSchema | float | str]
 PublicationEvent = dg.AssetCheckResult | dg.MaterializeResult[None]
@@ -50,15 +50,38 @@ def rejected_label(attempt: Attempt) -> str:
     return attempt.folder
 
 
-def publish(versions: Versions, draft: Draft, meter: StepMeter) -> Iterator[PublicationEvent]:
+def publish(
+    versions: Versions,
+    draft: Draft,
+    meter: StepMeter,
+    *,
+    guard: Callable[[], None] | None = None,
+    follows: int | None = None,
+) -> Iterator[PublicationEvent]:
     """Yield the check results, then publish and yield the materialization.
 
+    Args:
+        versions: Where.
+        draft: What.
+        meter: Of the step.
+        guard: Called when the checks have passed, just before the manifest is created; what it
+            raises keeps the version from being published.
+        follows: As in `Versions.publish`.
+
     Raises:
-        dagster.Failure: A blocking check failed. Nothing was published.
+        dagster.Failure: A blocking check failed, or another version came after `follows`.
+            Nothing was published.
     """
     yield from draft.checks
     refuse_failed(draft.checks)
-    manifest = versions.publish(draft.attempt, inputs=dict(draft.inputs), extra=dict(draft.extra))
+    if guard is not None:
+        guard()
+    try:
+        manifest = versions.publish(
+            draft.attempt, inputs=dict(draft.inputs), extra=dict(draft.extra), follows=follows
+        )
+    except OvertakenError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     yield materialization(manifest, meter, draft.metadata)
 
 

@@ -19,7 +19,7 @@ from fraud_assets.restoring import (
     LEASE_WAIT_SECONDS,
     PUBLISHED,
     PUBLISHED_IN,
-    RESTORED,
+    new_in,
 )
 from fraud_assets.schemas import PUBLISHED_ALERTS
 from resources.lake import Lake
@@ -89,7 +89,9 @@ def published_alerts(
             _within_capacity(alerts, rows_of(versions, before), settings.daily_capacity, rejected),
             _none_withdrawn(alerts, rows_of(versions, before), rejected),
         ]
-        yield from publish(versions, replace(staged, checks=checks), meter)
+        # The lease only saves a second run its work: its holder may sleep and be succeeded.
+        follows = 0 if before is None else before.number
+        yield from publish(versions, replace(staged, checks=checks), meter, follows=follows)
         fill_outbox(versions)
 
 
@@ -109,9 +111,6 @@ def fill_outbox(versions: Versions) -> list[int]:
 
 def _new_in(versions: Versions, publication: Manifest) -> pl.DataFrame:
     """The alerts that no publication before held."""
-    if RESTORED in publication.extra:
-        # What a publication brings back is not new; the run that made it may publish more.
-        return pl.DataFrame()
     try:
         alerts = versions.scan(publication)
     except MissingPartError:
@@ -120,7 +119,7 @@ def _new_in(versions: Versions, publication: Manifest) -> pl.DataFrame:
         if visible is None or visible.number == publication.number:
             raise
         alerts = versions.scan(visible)
-    return alerts.filter(pl.col(PUBLISHED_IN) == publication.run_id).collect()
+    return new_in(publication, alerts.collect())
 
 
 def _refuse_stale(parts: list[Manifest], before: Manifest | None) -> None:

@@ -76,9 +76,15 @@ def raw_transactions(
             through = Path(scratch) if settings.engine == "cpu-streaming" else None
             intake = _take_in(lake, uploads, upload, feed, through)
             draft = _draft(versions, context.run.run_id, upload, intake)
-            refuse_succeeded(held, upload.feed)
-            _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
-            yield from publish(versions, draft, meter)
+
+            def guard() -> None:
+                # Quarantine first: killed in between, the upload is still due and made again.
+                # The other way round it would count as done, and its quarantine be missing.
+                refuse_succeeded(held, upload.feed)
+                _keep_quarantine(versions, context.run.run_id, upload, intake.read.quarantined)
+                refuse_succeeded(held, upload.feed)
+
+            yield from publish(versions, draft, meter, guard=guard)
         uploads.clear_refusal(upload.key)
 
 

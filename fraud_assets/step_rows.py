@@ -63,6 +63,7 @@ def _of_snapshot(asset: str) -> _Counter:
 _COUNTERS: Final[Mapping[str, _Counter]] = {
     "prepped_transactions": _with_history,
     "augmented_transactions": _of_upload,
+    "account_graph": _scored,
     "account_features": _of_snapshot("account_graph"),
     "fraud_rings": _scored,
     "fraud_model": _of_snapshot("training_set"),

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 import polars as pl
+from pydantic import JsonValue
 
 from resources.errors import space_watched
-from resources.lake import Lake
-from resources.manifests import EventBounds, FileEntry, Slot, check_part_name
+from resources.lake import Lake, utc_now
+from resources.manifests import EventBounds, FileEntry, Manifest, Slot, check_part_name
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -112,6 +113,32 @@ class Attempt:
         self._lake.put(f"{self.folder}/{name}", data)
         digest = hashlib.sha256(data).hexdigest()
         self._files[name] = FileEntry(name=name, size=len(data), sha256=digest)
+
+    def manifest(
+        self, number: int, inputs: dict[str, str], extra: dict[str, JsonValue]
+    ) -> Manifest:
+        """What makes the files written so far a version, once it lies in the slot.
+
+        Args:
+            number: Of the version.
+            inputs: What it was made from, name to version.
+            extra: Counts and notes.
+        """
+        bounds = self.event_bounds
+        return Manifest(
+            number=number,
+            slot=self.slot.prefix,
+            attempt=self.name,
+            inputs=inputs,
+            files=self.files,
+            rows=self.rows,
+            columns=self.columns,
+            event_from=None if bounds is None else bounds.first,
+            event_to=None if bounds is None else bounds.last,
+            run_id=self.run_id,
+            published_at=utc_now(),
+            extra=extra,
+        )
 
     def drop(self) -> None:
         """Removes the files from the lake; for what a failed check rejected."""

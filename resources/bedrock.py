@@ -29,6 +29,7 @@ from resources.explainer import (
     verify,
 )
 from resources.lake import Lake
+from resources.s3 import aws_region
 from resources.scrubbing import scrubbed
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Breaker:
 
 
 def open_client(region: str | None, timeout_seconds: float) -> ConverseClient:
-    """boto3's client: adaptive retries, three attempts, bounded waits."""
+    """boto3's client: adaptive retries, three attempts, bounded waits; region as `aws_region`."""
     import boto3
     from botocore.config import Config
 
@@ -129,7 +130,9 @@ def open_client(region: str | None, timeout_seconds: float) -> ConverseClient:
         read_timeout=timeout_seconds,
         retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
     )
-    client: ConverseClient = boto3.client("bedrock-runtime", region_name=region, config=config)
+    client: ConverseClient = boto3.client(
+        "bedrock-runtime", region_name=aws_region(region), config=config
+    )
     return client
 
 

@@ -31,6 +31,10 @@ class MissingPartError(LakeError):
     """A file that a visible version names is absent or has another size or content."""
 
 
+class OvertakenError(LakeError):
+    """Somebody else published what this version would have had to go on from."""
+
+
 class LeaseBusyError(LakeError):
     """Somebody else holds the lease; the message says who, and since when."""
 

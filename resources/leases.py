@@ -6,7 +6,7 @@ held, `<n>.beat` is rewritten; `<n>.released` ends it. A holder whose process is
 machine), or that has not been heard of for its time to live, is succeeded by generation n + 1.
 
 A holder that was only asleep learns from `Lease.is_held` that it was succeeded. What must not
-happen twice is guarded where it happens (`Versions.publish`), never by a lease alone.
+happen twice is guarded where it happens (`follows` of `Versions.publish`), never by a lease alone.
 """
 
 import re

@@ -62,7 +62,7 @@ class Outbox:
             json.dumps(_plain(row), ensure_ascii=False) for row in alerts.iter_rows(named=True)
         )
         data = "".join(f"{line}\n" for line in lines).encode()
-        return self._lake.put(_alerts_key(number), data, create=True)
+        return self._lake.put(alerts_key(number), data, create=True)
 
     def read_alerts(self, number: int) -> list[dict[str, JsonValue]]:
         """What `publish_alerts` wrote for a publication, an alert each, as JSON holds it.
@@ -71,11 +71,16 @@ class Outbox:
             MissingObjectError: Nothing was written for it.
             LakeError: The object is damaged.
         """
-        key = _alerts_key(number)
+        key = alerts_key(number)
         try:
             return [_LINE.validate_json(line) for line in self._lake.get(key).splitlines()]
         except ValidationError as error:
             raise LakeError(f"{key} is no list of alerts; restore it from a copy") from error
+
+    def told(self) -> set[int]:
+        """The publications that the outbox holds an object of, readable or not."""
+        names = (info.key.rsplit("/", 1)[-1] for info in self._lake.list(ALERTS))
+        return {int(match[1]) for name in names if (match := _ALERT_FILE.fullmatch(name))}
 
     def publish_failure(self, run_id: str, job: str, reason: str) -> bool:
         """Writes why a run failed to `outbox/failures/<run id>.json`, without secrets and paths.
@@ -104,12 +109,11 @@ class Outbox:
 
     def missing(self, numbers: Iterable[int]) -> list[int]:
         """Which of these publications have not been told, ascending: a killed run left them out."""
-        names = (info.key.rsplit("/", 1)[-1] for info in self._lake.list(ALERTS))
-        told = {int(match[1]) for name in names if (match := _ALERT_FILE.fullmatch(name))}
-        return sorted(set(numbers) - told)
+        return sorted(set(numbers) - self.told())
 
 
-def _alerts_key(number: int) -> str:
+def alerts_key(number: int) -> str:
+    """The key of what was new in a publication; ValueError for a negative number."""
     if number < 0:
         raise ValueError(f"a publication's number is at least 0, not {number}")
     return f"{ALERTS}/{number:08d}.jsonl"

@@ -126,8 +126,7 @@ class S3Options:
     @property
     def resolved_region(self) -> str:
         """The region in force."""
-        environment = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        return self.region or environment or "us-east-1"
+        return aws_region(self.region) or "us-east-1"
 
     def for_polars(self) -> dict[str, str | int | float]:
         """Storage options for Polars' scans and sinks; credentials come from the environment."""
@@ -144,6 +143,21 @@ class S3Options:
             if encryption.kms_key is not None:
                 options["aws_sse_kms_key_id"] = encryption.kms_key
         return options | self.patience.for_polars()
+
+
+def aws_region(setting: str | None) -> str | None:
+    """The region that every client of AWS is opened with, whatever the service.
+
+    boto3 itself reads AWS_DEFAULT_REGION only, while AWS's containers are given AWS_REGION.
+
+    Args:
+        setting: The region of the project's settings, which comes first.
+
+    Returns:
+        The setting, else AWS_REGION, else AWS_DEFAULT_REGION; None leaves it to boto3's own chain,
+        which also knows the region of a profile.
+    """
+    return setting or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 def _milliseconds(span: timedelta) -> int:

@@ -14,7 +14,12 @@ import polars as pl
 from pydantic import JsonValue
 
 from resources.attempts import STARTED, Attempt, sha256_of
-from resources.errors import CorruptManifestError, MissingObjectError, MissingPartError
+from resources.errors import (
+    CorruptManifestError,
+    MissingObjectError,
+    MissingPartError,
+    OvertakenError,
+)
 from resources.lake import Lake, utc_now
 from resources.manifests import FileEntry, Manifest, Slot, manifest_of
 from resources.version_health import Surveyed, parsed, run_again, surveyed, wrong_sizes
@@ -25,6 +30,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "MissingPartError",
+    "OvertakenError",
     "Slot",
     "Surveyed",
     "Versions",
@@ -120,6 +126,7 @@ class Versions:
         *,
         inputs: dict[str, str],
         extra: dict[str, JsonValue] | None = None,
+        follows: int | None = None,
     ) -> Manifest:
         """Makes an attempt the visible version of its slot.
 
@@ -131,17 +138,25 @@ class Versions:
             attempt: The staged files.
             inputs: What they were made from, name to version; part of the identity.
             extra: Counts and notes; not part of the identity.
+            follows: The highest number, readable or not, when the content was made, 0 without
+                any: the version becomes the next one or none. A lease alone cannot promise
+                that, since its holder may sleep. None takes the next free number.
+
+        Raises:
+            OvertakenError: Somebody else published after `follows`; nothing was published.
         """
         while True:
-            numbers = self.all_numbers(attempt.slot)
-            visible = self._readable(attempt.slot, numbers[-1]) if numbers else None
+            newest = max(self.all_numbers(attempt.slot), default=0)
+            visible = self._readable(attempt.slot, newest) if newest else None
             if visible is not None and visible.attempt == attempt.name:
                 # Our own create succeeded although its answer was lost on the way.
                 return visible
             if visible is not None and self._is_same(visible, attempt, inputs):
                 attempt.drop()
                 return visible
-            manifest = _manifest_for(attempt, (numbers or [0])[-1] + 1, inputs, extra or {})
+            if follows is not None and newest != follows:
+                raise OvertakenError(_overtaken(attempt.slot, newest, follows))
+            manifest = attempt.manifest(newest + 1, inputs, extra or {})
             body = manifest.model_dump_json(indent=1).encode()
             if self.lake.put(attempt.slot.manifest_key(manifest.number), body, create=True):
                 return manifest
@@ -275,21 +290,9 @@ class Versions:
         return lines
 
 
-def _manifest_for(
-    attempt: Attempt, number: int, inputs: dict[str, str], extra: dict[str, JsonValue]
-) -> Manifest:
-    bounds = attempt.event_bounds
-    return Manifest(
-        number=number,
-        slot=attempt.slot.prefix,
-        attempt=attempt.name,
-        inputs=inputs,
-        files=attempt.files,
-        rows=attempt.rows,
-        columns=attempt.columns,
-        event_from=None if bounds is None else bounds.first,
-        event_to=None if bounds is None else bounds.last,
-        run_id=attempt.run_id,
-        published_at=utc_now(),
-        extra=extra,
+def _overtaken(slot: Slot, newest: int, follows: int) -> str:
+    base = f"goes on from version {follows}" if follows else "would have been the first"
+    return (
+        f"not published: {slot} got version {newest} meanwhile, and this one {base}; "
+        "run again to go on from there"
     )

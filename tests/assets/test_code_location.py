@@ -34,7 +34,7 @@ GRAPH: dict[str, tuple[str, str | None, str | None, list[str], list[str]]] = {
         ["prepped_transactions", "raw_transactions"],
         ["contract", "same_rows_as_raw"],
     ),
-    "account_graph": ("graph", None, None, ["augmented_transactions"], ["contract"]),
+    "account_graph": ("graph", "gpu", None, ["augmented_transactions"], ["contract"]),
     "account_features": ("graph", "gpu", None, ["account_graph"], ["contract"]),
     "fraud_rings": (
         "graph",

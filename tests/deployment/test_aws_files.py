@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resources.batch.port import SPOT_RULES
+from resources.s3_events import created_objects
 
 if TYPE_CHECKING:
     from botocore.model import Shape
@@ -23,6 +25,8 @@ FILLED = {
     "ACCOUNT": "123456789012",
     "REGION": "eu-central-1",
     "BUCKET": "fraud-assets-123456789012",
+    "SUBNET": "subnet-0123456789abcdef0",
+    "SECURITY_GROUP": "sg-0123456789abcdef0",
     "IMAGE_DIGEST": "sha256:" + "0" * 64,
     "BEDROCK_MODEL": "eu.some-model-v1:0",
     "BEDROCK_FOUNDATION_MODEL": "some-model-v1:0",
@@ -69,7 +73,7 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 POLICIES = sorted((AWS / "policies").glob("*.json"))
-ALLOWING = [one for one in POLICIES if one.name not in {"lake-bucket.json", "trust-ecs-tasks.json"}]
+ALLOWING = [one for one in POLICIES if not one.name.startswith(("lake-bucket", "trust-"))]
 
 
 def test_the_job_definition_is_what_batch_takes() -> None:
@@ -88,6 +92,68 @@ def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot() -> None:
     assert (container["user"], container["privileged"]) == ("10001", False)
     rules = [rule.request() for rule in SPOT_RULES]
     assert request["retryStrategy"]["evaluateOnExit"] == rules
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "operation"),
+    [
+        ("compute-environment", "batch", "CreateComputeEnvironment"),
+        ("job-queue", "batch", "CreateJobQueue"),
+    ],
+)
+def test_environment_and_queue_are_what_batch_takes(
+    name: str, service: str, operation: str
+) -> None:
+    assert problems(service, operation, filled(AWS / f"{name}.json")) == ""
+
+
+def test_the_environment_costs_nothing_while_it_is_idle() -> None:
+    resources = filled(AWS / "compute-environment.json")["computeResources"]
+    assert (resources["type"], resources["minvCpus"]) == ("SPOT", 0)
+    queue = filled(AWS / "job-queue.json")["computeEnvironmentOrder"]
+    assert [one["computeEnvironment"] for one in queue] == ["fraud-assets"]
+
+
+def test_messages_of_a_landed_file_reach_the_queue_and_the_sensor() -> None:
+    """Through a server that speaks S3 and SQS: what the files set up delivers."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {
+        "endpoint_url": f"http://{host}:{port}",
+        "region_name": FILLED["REGION"],
+        "aws_access_key_id": "x",
+        "aws_secret_access_key": "x",
+    }
+    try:
+        s3, sqs = boto3.client("s3", **options), boto3.client("sqs", **options)
+        location = {"LocationConstraint": FILLED["REGION"]}
+        s3.create_bucket(Bucket=FILLED["BUCKET"], CreateBucketConfiguration=location)
+        sqs.create_queue(QueueName="fraud-assets-uploads-dead")
+        attributes = filled(AWS / "uploads-queue.json")
+        queue = sqs.create_queue(QueueName="fraud-assets-uploads", Attributes=attributes)
+        s3.put_bucket_notification_configuration(
+            Bucket=FILLED["BUCKET"],
+            NotificationConfiguration=filled(AWS / "bucket-notification.json"),
+        )
+        for key in ("lake/landing/card/week 1.csv", "lake/raw/part.parquet"):
+            s3.put_object(Bucket=FILLED["BUCKET"], Key=key, Body=b"x")
+        found = []
+        while messages := sqs.receive_message(
+            QueueUrl=queue["QueueUrl"], MaxNumberOfMessages=10
+        ).get("Messages"):
+            found += [one["Body"] for one in messages]
+        arn = sqs.get_queue_attributes(QueueUrl=queue["QueueUrl"], AttributeNames=["QueueArn"])
+    finally:
+        server.stop()
+    # S3's own test message tells of no object.
+    landed = [change.key for one in found for change in created_objects(one)]
+    assert landed == ["lake/landing/card/week 1.csv"]
+    statement = json.loads(attributes["Policy"])["Statement"][0]
+    assert statement["Resource"] == arn["Attributes"]["QueueArn"]
 
 
 def test_the_lifecycle_is_what_s3_takes() -> None:
@@ -128,12 +194,20 @@ def test_policies_fit_into_a_role(path: Path) -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_images_are_pinned_and_run_without_root(image: str) -> None:
-    lines = (AWS / f"{image}.Dockerfile").read_text().splitlines()
-    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert bases == ["${BASE_IMAGE}@${BASE_DIGEST}"] * 2
-    assert not any(line.startswith("ENTRYPOINT") for line in lines)
-    users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users == ["10001"]
+    stages = re.split(r"^FROM ", (AWS / f"{image}.Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    names = [stage.splitlines()[0] for stage in stages]
+    pinned = "${BASE_IMAGE}@${BASE_DIGEST}"
+    assert names == [
+        f"{pinned} AS build",
+        f"{pinned} AS installed",
+        "installed AS sagemaker",
+        "installed",
+    ]
+    assert not any("\nENTRYPOINT" in stage for stage in stages)
+    users = [re.findall(r"^USER (.+)$", stage, re.MULTILINE) for stage in stages]
+    # Only SageMaker's own image runs as root, since SageMaker asks for it.
+    assert users == [[], [], [], ["10001"]]
+    assert ["bin/serve" in stage for stage in stages] == [False, False, True, False]
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -153,9 +227,14 @@ def test_images_hold_what_their_steps_name(image: str) -> None:
     assert image in wanted.split(",")
 
 
-def test_no_image_is_built_on_a_base_without_a_digest() -> None:
+def test_no_image_is_built_on_a_base_without_a_digest(tmp_path: Path) -> None:
+    (tmp_path / "empty.env").write_text("BASE_IMAGE=python:3.11\nBASE_DIGEST=\n")
     done = subprocess.run(
-        ["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        ["make", "images", f"BASE_IMAGES={os.path.relpath(tmp_path / 'empty.env', REPOSITORY)}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0
     assert "BASE_DIGEST is empty" in done.stderr
