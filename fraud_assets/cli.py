@@ -2,14 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from fraud_assets.plain_errors import told_plainly
 
 # Read by dagster at import; a run of the command line reports to nobody.
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
@@ -25,40 +26,11 @@ if TYPE_CHECKING:
     from resources.settings import Settings
     from simulator.writing import Format
 
-_Arguments = ParamSpec("_Arguments")
-
 REFUSED_OR_FAILED: Final = 1
 
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )
-
-
-def _told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
-    """Turn what a user can cause into a line on standard error and exit status 1."""
-
-    @wraps(command)
-    def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
-        from fraud_assets.feeds import FeedError
-        from fraud_assets.uploads import UploadError
-        from gpu_ops.model_files import ModelFileError
-        from resources.errors import OUT_OF_SPACE, LakeError, errno_of
-        from resources.settings import SettingsError
-
-        try:
-            command(*args, **kwargs)
-        except (FeedError, UploadError, LakeError, ModelFileError, SettingsError) as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            place = f" ({error.filename})" if error.filename else ""
-            raise click.ClickException(f"{error.strerror or error}{place}") from error
-        except Exception as error:
-            # Polars hides a full disk in an error of its own.
-            if errno_of(error) in OUT_OF_SPACE:
-                raise click.ClickException(str(error).splitlines()[0]) from error
-            raise
-
-    return told
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,7 +50,7 @@ def main() -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv")
 @click.option("--files", type=click.IntRange(min=1), default=1, show_default=True)
-@_told_plainly
+@told_plainly
 def simulate(
     *, rows: int, days: int, rings: int, seed: int, out: Path, form: "Format", files: int
 ) -> None:
@@ -97,7 +69,7 @@ def simulate(
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--feed", required=True, help="The feed that the files belong to.")
-@_told_plainly
+@told_plainly
 def land(files: tuple[Path, ...], feed: str) -> None:
     """Copy files to the lake's landing folder, where runs and the sensor find them."""
     from fraud_assets.feeds import load_feeds
@@ -125,7 +97,7 @@ def land(files: tuple[Path, ...], feed: str) -> None:
     "--backfill", is_flag=True, help="Also renew features that miss rows which landed later."
 )
 @_json_option
-@_told_plainly
+@told_plainly
 def run(*, backfill: bool, as_json: bool) -> None:
     """Process all that is landed; train where no model is approved and the labels allow."""
     with _pipeline() as pipeline:
@@ -135,7 +107,7 @@ def run(*, backfill: bool, as_json: bool) -> None:
 
 @main.command()
 @_json_option
-@_told_plainly
+@told_plainly
 def train(*, as_json: bool) -> None:
     """Train every feed whose labels allow; the gate decides what is served."""
     with _pipeline() as pipeline:
@@ -145,7 +117,7 @@ def train(*, as_json: bool) -> None:
 
 @main.command()
 @_json_option
-@_told_plainly
+@told_plainly
 def status(*, as_json: bool) -> None:
     """What landed, what became of it, and what needs a person."""
     from fraud_assets import report, report_json, state
@@ -178,12 +150,12 @@ def status(*, as_json: bool) -> None:
 @click.argument("asset")
 @click.option("--upload", help="Key of one upload; all of them if not given.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@_told_plainly
+@told_plainly
 def export(asset: str, upload: str | None, out: Path) -> None:
     """Write the visible table of an asset to a Parquet file."""
     from fraud_assets import exporting, layers
     from fraud_assets.feeds import load_feeds
-    from fraud_assets.uploads import Uploads
+    from fraud_assets.upload_survey import UploadSurvey
     from resources.settings import Settings
     from resources.versions import Versions
 
@@ -196,7 +168,8 @@ def export(asset: str, upload: str | None, out: Path) -> None:
     lake = _lake(settings)
     chosen = None
     if upload is not None:
-        found = Uploads(lake, load_feeds(settings.feeds_dir)).get(upload)
+        # Exporting works on a lake that may be read alone, also where a record needs mending.
+        found = UploadSurvey(lake, load_feeds(settings.feeds_dir)).get(upload)
         chosen = (found.feed, found.key)
     frame = exporting.export(Versions(lake), asset, chosen)
     if frame is None:
@@ -213,7 +186,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
 
 @main.command()
 @click.option("--older-than-days", type=click.FloatRange(min=0), default=1.0, show_default=True)
-@_told_plainly
+@told_plainly
 def clean(older_than_days: float) -> None:
     """Remove attempts that none of the last two versions of a table is made of."""
     from fraud_assets import cleaning
@@ -221,6 +194,22 @@ def clean(older_than_days: float) -> None:
 
     removed = cleaning.clean(_lake(Settings.load()), timedelta(days=older_than_days))
     _print([f"removed {len(removed)} attempts"])
+
+
+@main.command()
+@click.option("--again", metavar="TARGET", help="Put back first what this target refused.")
+@_json_option
+@told_plainly
+def deliver(*, again: str | None, as_json: bool) -> None:
+    """Send what the outbox holds to the SNS topic and the webhook, as far as they are set."""
+    from fraud_assets.delivering import deliver_now
+    from resources.settings import Settings
+
+    settings = Settings.load()
+    delivering = deliver_now(_lake(settings), settings, again)
+    _print([delivering.as_json()] if as_json else delivering.lines())
+    if not delivering.went_through:
+        sys.exit(REFUSED_OR_FAILED)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ AS_OF_FEEDS: Final = "as_of_feeds"
 """In the same figures: the latest event of each feed, since feeds have calendars of their own."""
 
 LOOKED_AT: Final = 400
-"""Snapshots read at most, newest first: more than a year of daily ones."""
+"""Snapshots read at most, newest first: more than a year of daily ones, but days where a refresh
+follows every few minutes. A row from before the oldest of them gets no ring."""
 
 
 @dataclass(frozen=True)

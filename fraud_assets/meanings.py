@@ -56,7 +56,7 @@ MEANING: Final[Mapping[str, str]] = {
     "rank": "1 is to be looked at first",
     "ranked_by": "What the rank rests on",
     "explanation": "The case in plain words, made from its evidence",
-    "published_in": "The publication that it first was part of",
+    "published_in": "The run that published it first, by its id",
     "window": "Training, validation or test",
     "weight": "Stands for so many rows in training",
     "metric": "What is measured",

@@ -1,11 +1,9 @@
 """The prepped layer: every transaction with what was known of its parties before it happened."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -30,6 +28,7 @@ from fraud_assets.raw import NAME as RAW_NAME
 from fraud_assets.raw import feed_lease, refuse_succeeded
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
+from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
 from gpu_ops.engine import Engine
 from gpu_ops.feature_model import WindowFeature
@@ -83,13 +82,13 @@ def prepped_transactions(
     with StepMeter() as meter:
         upload = Uploads(lake, load_feeds(settings.feeds_dir)).get(context.partition_key)
         versions = Versions(lake)
-        with feed_lease(lake, upload.feed) as held, tempfile.TemporaryDirectory() as scratch:
+        with feed_lease(lake, upload.feed) as held, step_scratch(lake) as scratch:
             history = _history(versions, upload)
             features = feature_table(
                 history.rows,
                 is_target=pl.col("is_target"),
                 engine=Engine(settings.engine),
-                scratch=Path(scratch),
+                scratch=scratch,
             )
             draft = _draft(versions, context.run.run_id, upload, history, features)
             yield from publish(

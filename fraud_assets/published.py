@@ -119,7 +119,7 @@ def _new_in(versions: Versions, publication: Manifest) -> pl.DataFrame:
         if visible is None or visible.number == publication.number:
             raise
         alerts = versions.scan(visible)
-    return new_in(publication, alerts.collect())
+    return new_in(publication, alerts)
 
 
 def _refuse_stale(parts: list[Manifest], before: Manifest | None) -> None:

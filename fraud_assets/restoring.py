@@ -83,12 +83,12 @@ def restore_published_alerts(versions: Versions, run_id: str) -> Manifest | None
         )
 
 
-def new_in(publication: Manifest, alerts: pl.DataFrame) -> pl.DataFrame:
+def new_in(publication: Manifest, alerts: pl.LazyFrame) -> pl.DataFrame:
     """The alerts that no publication before held, among all of this one or a later one."""
     if RESTORED in publication.extra:
         # What a publication brings back is not new; the run that made it may publish more.
         return pl.DataFrame()
-    return alerts.filter(pl.col(PUBLISHED_IN) == publication.run_id)
+    return alerts.filter(pl.col(PUBLISHED_IN) == publication.run_id).collect()
 
 
 def _intact(versions: Versions, numbers: list[int]) -> Iterator[Manifest]:
@@ -113,7 +113,7 @@ def _tell_until(versions: Versions, outbox: Outbox, intact: Manifest, alerts: pl
     for number in outbox.missing(earlier):
         # Its alerts are safe in the intact one; filling the outbox names the object.
         with suppress(CorruptManifestError):
-            outbox.publish_alerts(number, new_in(versions.get(slot, number), alerts))
+            outbox.publish_alerts(number, new_in(versions.get(slot, number), alerts.lazy()))
 
 
 def _untold(outbox: Outbox, numbers: Sequence[int]) -> list[int]:

@@ -120,6 +120,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_scored_at_once(
     project = copy_of(trained.project)
     before = project.manifest("augmented_transactions", trained.later)
     monkeypatch.setattr(scored_rows, "CHUNK_ROWS", 97)
+    monkeypatch.setattr(scored_rows, "EXPLAINED_AT_ONCE", 3)
     project.must("augmented_transactions", key=trained.later)
     after = project.manifest("augmented_transactions", trained.later)
     assert after.content_id == before.content_id

@@ -1,6 +1,8 @@
 """Old publications of alerts leave the lake, and no alert is lost by it."""
 
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +10,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from fraud_assets import layers, published
+from fraud_assets import layers, published, restoring
 from fraud_assets.cleaning import clean
 from fraud_assets.restoring import restore_published_alerts
+from resources.lake import LakeError
+from resources.notifier import Outbox
+from resources.versions import OvertakenError
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Project, ProjectOf, Rows
@@ -145,3 +150,84 @@ def test_a_repaired_publication_tells_nothing_twice(project: "Project", rows: "R
         for line in lines.splitlines()
     ]
     assert sorted(told) == sorted(project.table("published_alerts")["alert_id"].to_list())
+
+
+def test_an_outbox_object_that_is_gone_is_named_and_its_alerts_are_not_withdrawn(
+    project: "Project",
+) -> None:
+    """Publication 2 was told, since 3 and 4 were; without its object its alerts are nowhere."""
+    clean(project.lake, ANY_AGE)
+    project.lake.delete(["outbox/alerts/00000002.jsonl"])
+    for number in (3, 4):
+        path_of(project, number).write_bytes(b"torn")
+    left = outbox(project)
+    with pytest.raises(LakeError, match=r"outbox/alerts/00000002\.jsonl was told and is gone"):
+        restore_published_alerts(project.versions, "repair")
+    assert project.versions.all_numbers(SLOT) == [1, 2, 3, 4]
+    assert outbox(project) == left
+    outcome = project.run("refresh_alerts")
+    assert not outcome.success
+    assert "00000002.jsonl was told and is gone" in outcome.reason
+    assert outbox(project) == left
+
+
+def test_what_was_told_to_nobody_is_told_in_order_before_a_damaged_one_is_closed(
+    project: "Project",
+) -> None:
+    """A hole that a repair left below others would look like a loss the next time."""
+    told = outbox(project)
+    project.lake.delete(["outbox/alerts/00000003.jsonl", "outbox/alerts/00000004.jsonl"])
+    path_of(project, 4).write_bytes(b"torn")
+    restored = restore_published_alerts(project.versions, "repair")
+    assert restored is not None
+    assert outbox(project) == {**told, "outbox/alerts/00000004.jsonl": b""}
+    for number in (3, 5):
+        path_of(project, number).write_bytes(b"torn")
+    assert restore_published_alerts(project.versions, "again") is not None
+
+
+@pytest.mark.parametrize("damage", ["manifest", "part"])
+def test_a_repair_that_slept_does_not_withdraw_what_was_published_meanwhile(
+    project: "Project", rows: "Rows", damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if damage == "part":
+        path_of(project, 4).write_bytes(b"torn")
+    else:
+        project.lake.put("alerts/published_alerts/manifest/4.json", b"{")
+    project.ingest(bursts_of(rows, 4), "day-4.parquet")
+    untold = restoring._untold
+
+    def slow(outbox: Outbox, numbers: Sequence[int]) -> list[int]:
+        monkeypatch.setattr(restoring, "_untold", untold)
+        outcome = project.run("refresh_alerts")
+        assert outcome.success, outcome.reason
+        return untold(outbox, numbers)
+
+    # The lease keeps nobody out: its holder slept for longer than its time to live.
+    monkeypatch.setattr(restoring, "lease", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(restoring, "_untold", slow)
+    with pytest.raises(OvertakenError, match="got version 6 meanwhile"):
+        restore_published_alerts(project.versions, "slow")
+    assert project.versions.all_numbers(SLOT) == [1, 2, 3, 4, 5, 6]
+    told = outbox(project)
+    assert sorted(told) == [f"outbox/alerts/{number:08d}.jsonl" for number in range(1, 7)]
+    assert told["outbox/alerts/00000006.jsonl"] != b""
+
+
+def test_of_two_equal_repairs_one_becomes_a_version(
+    project: "Project", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path_of(project, 4).write_bytes(b"torn")
+    untold = restoring._untold
+
+    def slow(outbox: Outbox, numbers: Sequence[int]) -> list[int]:
+        monkeypatch.setattr(restoring, "_untold", untold)
+        assert restore_published_alerts(project.versions, "other") is not None
+        return untold(outbox, numbers)
+
+    monkeypatch.setattr(restoring, "lease", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(restoring, "_untold", slow)
+    restored = restore_published_alerts(project.versions, "slow")
+    assert restored is not None
+    assert (restored.number, restored.run_id) == (5, "other")
+    assert project.versions.all_numbers(SLOT) == [1, 2, 3, 4, 5]

@@ -438,6 +438,20 @@ def test_rows_out_of_order_are_found(name: str) -> None:
         ]
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_disorder_is_found_within_and_between_batches(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "BATCH_ROWS", at_once)
+    seconds = (5, 6, 4, 4, 7, 3)
+    rows = [
+        {"occurred_at": AT + timedelta(seconds=second), "transaction_id": f"transaction-{n:04d}"}
+        for n, second in enumerate(seconds)
+    ]
+    found = schemas.RAW.violations(RAW.frame(*rows).lazy())
+    assert [(one.rule, one.count) for one in found] == [("sorted", 2)]
+
+
 def test_the_prepped_contract_covers_every_feature() -> None:
     contract = prepped.CONTRACT
     assert list(contract.schema.columns)[:2] == ["transaction_id", "occurred_at"]

@@ -1,13 +1,17 @@
 """The model layer: windows, evaluation, the gate's verdict, and what serves after it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from fraud_assets import judging, layers, model
-from fraud_assets.training import training_frame
+from fraud_assets import judging, layers, model, training_plan
+from fraud_assets.feeds import load_feeds
+from fraud_assets.labelled_rows import training_frame
+from fraud_assets.training import Trainable, assess
+from fraud_assets.training_plan import TrainingPlan
 from gpu_ops.gate import GateBounds, Status
 from resources.registry import ModelRegistry
 
@@ -32,7 +36,9 @@ def test_windows_follow_each_other_with_a_label_delay_between(trained: "Trained"
         assert min(times[after]) - max(times[before]) >= timedelta(days=1)
     assert len(times["train"]) > len(times["test"]) > len(times["validation"]) > 400
     assert table["is_fraud"].null_count() == 0
-    assert trained.project.manifest("training_set").inputs == {
+    made_of = dict(trained.project.manifest("training_set").inputs)
+    assert made_of.pop("labels/feed=sim").startswith("2026-03-0")
+    assert made_of == {
         f"prepped/feed=sim/upload={trained.learned}": trained.project.manifest(
             "prepped_transactions", trained.learned
         ).content_id
@@ -129,6 +135,37 @@ def test_feeds_without_labels_are_named_with_the_reason(project: "Project") -> N
         "No feed has labels to train on. card: no prepared transactions; "
         "aml: no prepared transactions"
     )
+
+
+def test_a_preview_shows_every_feed() -> None:
+    tables = [pl.DataFrame({"feed": [name] * 3, "rank": [1, 2, 3]}) for name in ("card", "sim")]
+    assert model.in_turns(tables).rows() == [
+        ("card", 1),
+        ("sim", 1),
+        ("card", 2),
+        ("sim", 2),
+        ("card", 3),
+        ("sim", 3),
+    ]
+
+
+def test_a_model_is_tried_again_once_more_labels_are_known(
+    copy: "Project", trained: "Trained", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The rows of the second upload would be new ones: they are set aside.
+    set_aside = copy.versions.lake.list(f"prepped/feed=sim/upload={trained.later}/manifest")
+    copy.lake.delete(one.key for one in set_aside)
+    feeds = load_feeds(copy.settings.feeds_dir)
+    plan = TrainingPlan(copy.versions, feeds, copy.settings)
+    assert "nothing new was landed" in (plan.nothing_new("sim") or "")
+
+    def a_label_more(*given: object) -> Trainable:
+        found = assess(*given)  # type: ignore[arg-type] # passed on as they are
+        assert isinstance(found, Trainable)
+        return replace(found, known_test_labels=found.known_test_labels + 1)
+
+    monkeypatch.setattr(training_plan, "assess", a_label_more)
+    assert plan.nothing_new("sim") is None
 
 
 def test_a_model_of_another_training_set_is_not_evaluated(copy: "Project") -> None:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from fraud_assets import layers
 from fraud_assets.feeds import load_feeds
-from fraud_assets.training import NotTrainable, Source, Trainable, assess, training_frame
+from fraud_assets.labelled_rows import MisplacedFeaturesError, training_frame
+from fraud_assets.training import (
+    NotTrainable,
+    Source,
+    Trainable,
+    assess,
+    trained_on,
+)
 from gpu_ops.splits import TimeSplit, Window
 from resources.lake import Lake
 from resources.settings import Settings
@@ -30,6 +37,7 @@ SPLIT = TimeSplit(
 )
 # Identity, day of the event, payer, label, day on which the label became known.
 Event = tuple[str, float, str, bool | None, float | None]
+NOW = START + 60 * DAY
 FAR_FUTURE = 365_000.0
 
 EVENTS: Sequence[Event] = (
@@ -100,7 +108,8 @@ def versions(tmp_path: Path) -> Versions:
 
 
 def frame(versions: Versions, *sources: Source, most: int = 1_000) -> pl.DataFrame:
-    return training_frame(versions, Trainable(FEED, SPLIT, sources), max_training_rows=most, seed=0)
+    trainable = Trainable(FEED, SPLIT, sources, NOW, known_test_labels=0)
+    return training_frame(versions, trainable, max_training_rows=most, seed=0)
 
 
 def windows(table: pl.DataFrame) -> dict[str, list[str]]:
@@ -200,13 +209,17 @@ def test_a_feed_says_why_it_cannot_be_trained(versions: Versions, tmp_path: Path
     limits = Settings(lake=str(tmp_path / "lake"), min_fraud_labels=5)
 
     def reason() -> str:
-        found = assess(versions, FEED, limits)
+        found = assess(versions, FEED, limits, NOW)
         assert isinstance(found, NotTrainable)
         return found.reason
 
     assert reason() == "no prepared transactions"
     store(versions, "short", [("a", 0, "ann", True, 1), ("b", 3, "bob", False, 4)])
-    assert "too short to train and test" in reason()
+    assert reason() == (
+        "too short to train and test: 3.0 days of transactions found, 6.0 needed (two gaps of 1.0 "
+        "days and 4 days); a gap is the age at which 99 % of legitimate labels are known (1 day; "
+        "the feed declares 1), and younger transactions do not count"
+    )
     store(versions, "few", _long(frauds=3))
     assert "4 known frauds; 5 needed" in reason()
 
@@ -220,8 +233,115 @@ def test_a_feed_with_enough_labels_is_split_over_its_whole_span(
     stale = store(versions, "stale", [("x", 40, "ann", False, 41), ("y", 41, "ann", False, 42)])
     kept = versions.scan(stale.raw).collect().head(1)
     _publish(versions, "raw_transactions", "stale", kept, {})
-    found = assess(versions, FEED, limits)
+    found = assess(versions, FEED, limits, NOW)
     assert isinstance(found, Trainable), found
     assert found.sources == (earlier, later)
     assert (found.split.train.start, found.split.label_delay) == (START, DAY)
     assert found.split.test.end == START + 99 * 0.2 * DAY + timedelta(microseconds=1)
+
+
+def _live(slow: float = 5.0) -> list[Event]:
+    """Sixty days of four rows a day: one fraud, known in a day, the others in `slow` days."""
+    return [
+        (f"t-{n:03d}", n / 4, f"payer-{n}", n % 4 == 0, n / 4 + (1.0 if n % 4 == 0 else slow))
+        for n in range(240)
+    ]
+
+
+def _assessed(versions: Versions, now: datetime) -> Trainable:
+    limits = Settings(lake=versions.lake.url, min_fraud_labels=5)
+    found = assess(versions, FEED, limits, now)
+    assert isinstance(found, Trainable), found
+    return found
+
+
+def test_the_test_window_ends_where_labels_had_the_time_to_become_known(
+    versions: Versions,
+) -> None:
+    store(versions, "one", _live())
+    found = _assessed(versions, START + 60 * DAY)
+    assert found.split.label_delay == 5 * DAY
+    assert found.split.test.end == START + 55 * DAY
+    # The last row before the end is used, the first one after it is not; one in four is a fraud.
+    table = training_frame(versions, found, max_training_rows=1_000, seed=0).filter(window="test")
+    assert table["occurred_at"].max() == START + 54.75 * DAY
+    assert table["is_fraud"].mean() == 0.25
+    assert table.height == found.known_test_labels
+
+
+def test_the_windows_stand_still_until_midnight(versions: Versions) -> None:
+    store(versions, "one", _live())
+    ends = [
+        _assessed(versions, START + days * DAY).split.test.end
+        for days in (59.0, 59.99, 60.0, 60.01, 80.0)
+    ]
+    whole = START + 59.75 * DAY + timedelta(microseconds=1)
+    assert ends == [START + days * DAY for days in (54, 54, 55, 55)] + [whole]
+
+
+def test_labels_that_become_known_later_change_nothing_now(versions: Versions) -> None:
+    now = START + 60 * DAY
+    hidden: list[Event] = [
+        event if event[4] is not None and event[4] < 60 else (*event[:3], None, None)
+        for event in _live()
+    ]
+    late = [(*event[:3], not event[3], 60.0) if event[3] is None else event for event in hidden]
+    learned = []
+    for key, events in (("hidden", hidden), ("late", late)):
+        for scratch in _scratch():
+            store(scratch, key, events)
+            found = _assessed(scratch, now)
+            frame = training_frame(scratch, found, max_training_rows=1_000, seed=0)
+            learned.append((found.split, found.known_test_labels, frame))
+    assert learned[0][:2] == learned[1][:2]
+    assert learned[0][2].equals(learned[1][2])
+
+
+def test_a_feed_with_labels_that_never_come_is_trained_on_the_others(versions: Versions) -> None:
+    store(versions, "one", _live())
+    windows_without = _assessed(versions, NOW).split
+    never = [(*event[:4], FAR_FUTURE) if n % 20 == 1 else event for n, event in enumerate(_live())]
+    store(versions, "one", never)
+    assert _assessed(versions, NOW).split == windows_without
+
+
+def test_a_feed_whose_delay_leads_out_of_the_calendar_is_not_trained(versions: Versions) -> None:
+    store(versions, "one", _live())
+    feed = FEED.model_copy(update={"label_delay": timedelta.max})
+    found = assess(versions, feed, Settings(lake=versions.lake.url), NOW)
+    assert isinstance(found, NotTrainable)
+    assert found.reason.startswith("too short to train and test: 0.0 days of transactions found")
+
+
+def test_what_matures_is_something_new_to_train_on(versions: Versions) -> None:
+    source = store(versions, "one", [*_live(), ("slow", 60, "ann", True, 90)])
+    told = [
+        trained_on(_assessed(versions, START + days * DAY)) for days in (60.0, 60.5, 62, 80, 91)
+    ]
+    assert told[0] == told[1]
+    ends = [one["labels/feed=sim"].rpartition(" ")[0] for one in told]
+    assert ends[0] != ends[2]
+    assert ends[3] == ends[4]
+    assert told[3] != told[4], "one more label is known"
+    assert {one[source.prepped.slot] for one in told} == {source.prepped.content_id}
+
+
+def test_a_transaction_in_two_uploads_counts_once_and_moves_no_features(
+    versions: Versions,
+) -> None:
+    sources = [store(versions, "one", EVENTS[:7]), store(versions, "two", EVENTS[1:])]
+    table = frame(versions, *sources)
+    assert windows(table) == windows(frame(versions, store(versions, "whole", EVENTS)))
+    place = {event[0]: n for part in (EVENTS[1:], EVENTS[:7]) for n, event in enumerate(part)}
+    assert dict(table.select("transaction_id", "place").iter_rows()) == {
+        name: place[name] for name in table["transaction_id"]
+    }
+
+
+def test_features_of_other_transactions_are_refused(versions: Versions) -> None:
+    source = store(versions, "one", EVENTS)
+    shuffled = versions.scan(source.prepped).collect().reverse()
+    made_of = {source.raw.slot: source.raw.content_id}
+    prepped = _publish(versions, "prepped_transactions", "one", shuffled, made_of)
+    with pytest.raises(MisplacedFeaturesError, match="prepped/feed=sim/upload=one are not those"):
+        frame(versions, Source(source.raw, prepped))

@@ -40,10 +40,11 @@ def install(wanted: str, moment: str) -> None:
         *,
         inputs: dict[str, str],
         extra: dict[str, JsonValue] | None = None,
+        follows: int | None = None,
     ) -> Manifest:
         if moment == "before" and is_wanted(attempt):
             die()
-        manifest = publish_really(self, attempt, inputs=inputs, extra=extra)
+        manifest = publish_really(self, attempt, inputs=inputs, extra=extra, follows=follows)
         if moment == "after" and is_wanted(attempt):
             die()
         return manifest

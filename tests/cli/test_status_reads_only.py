@@ -1,4 +1,4 @@
-"""`status` looks at a lake and leaves every byte of it as it is."""
+"""`status` and `export` look at a lake and leave every byte of it as it is."""
 
 import json
 from collections.abc import Callable
@@ -68,6 +68,17 @@ def test_status_writes_nothing_and_tells_what_it_sees(cli: Cli, interrupted: Pat
         "landing/sim/third.csv: landed, not registered yet",
         "received/order/00000009 cannot be read and is passed over",
     } <= set(told["problems"])
+
+
+def test_an_export_of_one_upload_writes_nothing_to_the_lake(cli: Cli, interrupted: Path) -> None:
+    lake = interrupted / "lake"
+    before = contents(lake)
+    (key,) = (path.name for path in (lake / "received").glob("sim-first-*"))
+    out = str(interrupted / "raw.parquet")
+    asked = cli(interrupted, "export", "raw_transactions", "--upload", key, "--out", out)
+    assert asked.exit_code == 1
+    assert "raw_transactions has no visible version yet" in asked.stderr
+    assert contents(lake) == before
 
 
 def test_what_status_left_the_next_look_mends(cli: Cli, interrupted: Path) -> None:

@@ -3,12 +3,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import Result
 
+from fraud_assets.alerts import draft
+from fraud_assets.publication import Draft
 from gpu_ops.ranking import rank_ring_alerts
 
 Cli = Callable[..., Result]
@@ -75,3 +78,26 @@ def test_a_ranking_that_another_run_overtook_is_no_failure(
     assert "another run published alerts meanwhile" in done.stderr
     assert tables(copied)["published_alerts"].equals(tables(undisturbed)["published_alerts"])
     assert len(list((copied / "lake" / "outbox" / "alerts").iterdir())) == 1
+
+
+def test_a_run_that_slept_while_another_published_goes_on(
+    cli: Cli, tables: Tables, undisturbed: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost its lease between its draft and its manifest; each alert is told once."""
+    for folder in ("graphs", "alerts", "outbox"):
+        shutil.rmtree(copied / "lake" / folder)
+
+    def slow(*arguments: object, **options: object) -> Draft:
+        staged = draft(*arguments, **options)  # type: ignore[arg-type] # passed on
+        monkeypatch.setattr("fraud_assets.published.draft", draft)
+        assert cli(copied, "run").exit_code == 0
+        return staged
+
+    monkeypatch.setattr("fraud_assets.published.lease", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("fraud_assets.published.draft", slow)
+    done = cli(copied, "run", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["problems"]) == (0, [])
+    assert "another run published alerts meanwhile" in done.stderr
+    assert tables(copied)["published_alerts"].equals(tables(undisturbed)["published_alerts"])
+    (told,) = (copied / "lake" / "outbox" / "alerts").iterdir()
+    assert len(told.read_text().splitlines()) == tables(copied)["published_alerts"].height

@@ -226,11 +226,12 @@ class LosesTheRace(Versions):
         *,
         inputs: dict[str, str],
         extra: dict[str, JsonValue] | None = None,
+        follows: int | None = None,
     ) -> Manifest:
         while self.others:
             version, verdict = self.others.pop()
             ModelRegistry(Versions(self.lake)).register("card", version, verdict, "other")
-        return super().publish(attempt, inputs=inputs, extra=extra)
+        return super().publish(attempt, inputs=inputs, extra=extra, follows=follows)
 
 
 def test_verdicts_registered_at_the_same_time_are_all_kept(

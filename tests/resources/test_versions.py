@@ -1,4 +1,5 @@
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,6 +13,7 @@ from resources.versions import (
     CorruptManifestError,
     Manifest,
     MissingPartError,
+    OvertakenError,
     Slot,
     Versions,
 )
@@ -229,8 +231,9 @@ def test_killed_between_staging_and_publishing_leaves_the_last_good_version(
     assert versions.scan(again).collect().equals(TABLE.head(1))
 
 
+@pytest.mark.parametrize("follows", [None, 0])
 def test_a_success_whose_answer_was_lost_does_not_drop_its_own_files(
-    versions: Versions, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, monkeypatch: pytest.MonkeyPatch, follows: int | None
 ) -> None:
     attempt = staged(versions, "run-1")
     put = Lake.put
@@ -239,20 +242,57 @@ def test_a_success_whose_answer_was_lost_does_not_drop_its_own_files(
         return put(lake, key, data, create=create) and "manifest" not in key
 
     monkeypatch.setattr(Lake, "put", forgetful)
-    manifest = versions.publish(attempt, inputs={})
+    manifest = versions.publish(attempt, inputs={}, follows=follows)
     assert manifest.number == 1
     assert versions.all_numbers(SLOT) == [1]
     assert versions.scan(manifest).collect().equals(TABLE)
 
 
-def race(versions: Versions, attempts: list[Attempt]) -> list[Manifest]:
-    """Publishes all attempts at once; what each publisher got."""
+def test_what_follows_a_version_becomes_the_next_one_or_none(versions: Versions) -> None:
+    first = versions.publish(staged(versions, "run-1"), inputs={}, follows=0)
+    mine, theirs = (
+        staged(versions, "mine", TABLE.head(1)),
+        staged(versions, "theirs", TABLE.head(2)),
+    )
+    assert versions.publish(theirs, inputs={}, follows=first.number).number == 2
+    message = (
+        f"not published: {PREFIX} got version 2 meanwhile, and this one goes on from version 1"
+    )
+    with pytest.raises(OvertakenError, match=message):
+        versions.publish(mine, inputs={}, follows=first.number)
+    with pytest.raises(OvertakenError, match="this one would have been the first"):
+        versions.publish(mine, inputs={}, follows=0)
+    assert versions.all_numbers(SLOT) == [1, 2]
+    latest = versions.latest(SLOT)
+    assert latest is not None
+    assert latest.attempt == "theirs"
+
+
+def test_of_many_that_follow_one_version_one_is_published(versions: Versions) -> None:
+    published(versions, "run-1", TABLE.clear())
+    attempts = [staged(versions, f"run-{rows}", TABLE.head(rows)) for rows in (1, 2, 3)]
+    got = race(versions, attempts, follows=1)
+    assert [manifest.number for manifest in got] == [2]
+    assert versions.all_numbers(SLOT) == [1, 2]
+
+
+def test_a_corrupt_manifest_counts_among_what_is_followed(lake: Lake, versions: Versions) -> None:
+    published(versions, "run-1")
+    lake.put(f"{PREFIX}/manifest/2.json", b"{")
+    with pytest.raises(OvertakenError, match="got version 2 meanwhile"):
+        versions.publish(staged(versions, "run-2", TABLE.head(1)), inputs={}, follows=1)
+    assert versions.publish(staged(versions, "run-3"), inputs={}, follows=2).number == 3
+
+
+def race(versions: Versions, attempts: list[Attempt], follows: int | None = None) -> list[Manifest]:
+    """Publishes all attempts at once; what each publisher got that was not overtaken."""
     barrier = threading.Barrier(len(attempts))
     got: list[Manifest] = []
 
     def publish(attempt: Attempt) -> None:
         barrier.wait()
-        got.append(versions.publish(attempt, inputs={"received": "1"}))
+        with suppress(OvertakenError):
+            got.append(versions.publish(attempt, inputs={"received": "1"}, follows=follows))
 
     threads = [threading.Thread(target=publish, args=(attempt,)) for attempt in attempts]
     for thread in threads:
