@@ -17,7 +17,7 @@ from fraud_assets.modelling import SPLIT, FeedRows, compare, features_of
 from fraud_assets.publication import SCIENCE, materialization
 from fraud_assets.refresh import snapshot
 from fraud_assets.sagemaker_fit import Hyperparameters
-from fraud_assets.training import TRAINED_ON
+from fraud_assets.training import TRAINED_ON, trained_on_of
 from gpu_ops.gate import GateBounds, decide
 from gpu_ops.model_files import ModelFileError
 from gpu_ops.splits import TimeSplit
@@ -165,7 +165,12 @@ def _train(
         training_id=training.content_id,
         hyperparameters=given.texts(),
     )
-    identity = [job.training_id, *given.texts().items(), config.image, config.instance_type]
+    identity = [
+        job.training_id,
+        *given.texts().items(),
+        config.training_image,
+        config.instance_type,
+    ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     limit = config.max_wait_seconds if config.spot else config.max_runtime_seconds
     return run_job(
@@ -197,13 +202,9 @@ def _published(
     attempt = versions.begin(ModelRegistry.slot(given.feed), run_id)
     for name, data in files.items():
         attempt.write_bytes(name, data)
-    features = {
-        slot: content
-        for slot, content in training.inputs.items()
-        if slot.startswith(f"prepped/feed={given.feed}/")
-    }
+    made_of = trained_on_of(training, given.feed)
     return versions.publish(
-        attempt, inputs=inputs_of(training), extra={TRAINED_ON: {**features}, "job": job.name}
+        attempt, inputs=inputs_of(training), extra={TRAINED_ON: made_of, "job": job.name}
     )
 
 

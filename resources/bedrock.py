@@ -1,16 +1,18 @@
 """Explanations by a language model on Amazon Bedrock, through its Converse operation."""
 
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from gpu_ops.evidence import Evidence
 from resources.bedrock_cache import Entry, ExplanationCache
 from resources.bedrock_prompt import (
     PROMPT_VERSION,
+    Answer,
     InvalidAnswerError,
     answer_of,
     facts_of,
@@ -18,6 +20,12 @@ from resources.bedrock_prompt import (
     most_tokens,
     request_of,
     text_of,
+)
+from resources.bedrock_service import (
+    ConverseClient,
+    MisconfiguredError,
+    UnreachableError,
+    errors_told,
 )
 from resources.bedrock_usage import Prices, UsageLedger
 from resources.explainer import (
@@ -30,7 +38,6 @@ from resources.explainer import (
 )
 from resources.lake import Lake
 from resources.s3 import aws_region
-from resources.scrubbing import scrubbed
 
 if TYPE_CHECKING:
     from resources.bedrock_settings import BedrockSettings
@@ -38,42 +45,6 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 _CONNECT_SECONDS: Final = 3.0
 _ATTEMPTS: Final = 3
-_THROTTLES: Final = frozenset({"ThrottlingException", "TooManyRequestsException"})
-_PASSING: Final = frozenset(
-    {
-        "InternalServerException",
-        "ModelErrorException",
-        "ModelNotReadyException",
-        "ModelTimeoutException",
-        "ServiceUnavailableException",
-    }
-)
-_SERVER_ERROR: Final = 500
-
-
-class ConverseClient(Protocol):
-    """What is used of boto3's client."""
-
-    def converse(self, **request: object) -> object:
-        """Asks a model."""
-        ...
-
-
-class UnreachableError(ExplainerError):
-    """The service is away, slow, or wants fewer questions."""
-
-    code = "outage"
-
-    def __init__(self, message: str, code: str, *, maybe_charged: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.maybe_charged = maybe_charged
-
-
-class MisconfiguredError(ExplainerError):
-    """No question can be answered until a setting, a permission or a credential is mended."""
-
-    code = "misconfigured"
 
 
 class BreakerOpenError(ExplainerError):
@@ -121,14 +92,17 @@ class Breaker:
 
 
 def open_client(region: str | None, timeout_seconds: float) -> ConverseClient:
-    """boto3's client: adaptive retries, three attempts, bounded waits; region as `aws_region`."""
+    """boto3's client: one attempt a call, paced adaptively, bounded waits; region as `aws_region`.
+
+    Attempts are repeated by `BedrockExplainer`, since each that is lost may be charged for.
+    """
     import boto3
     from botocore.config import Config
 
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=timeout_seconds,
-        retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "adaptive", "total_max_attempts": 1},
     )
     client: ConverseClient = boto3.client(
         "bedrock-runtime", region_name=aws_region(region), config=config
@@ -146,6 +120,7 @@ class BedrockExplainer:
         cache: Answers that are known.
         ledger: Tokens used.
         breaker: Stops asking while the service is away.
+        wait: Passes seconds between the attempts of a question.
     """
 
     model: str
@@ -153,6 +128,7 @@ class BedrockExplainer:
     cache: ExplanationCache
     ledger: UsageLedger
     breaker: Breaker = field(default_factory=Breaker)
+    wait: Callable[[float], None] = time.sleep
 
     @property
     def generator(self) -> str:
@@ -175,7 +151,6 @@ class BedrockExplainer:
             return known.text
         self.breaker.check()
         most = most_tokens(facts)
-        self.ledger.check(most)
         entry = Entry(generator=self.generator, alert_id=evidence.alert_id)
         try:
             text = self._asked(request_of(self.model, facts), most)
@@ -190,10 +165,8 @@ class BedrockExplainer:
     def _asked(self, request: Mapping[str, object], most: int) -> str:
         """The model's text; enters what it cost, whatever becomes of it."""
         try:
-            answer = answer_of(self._sent(request))
-        except (UnreachableError, InvalidAnswerError) as error:
-            if isinstance(error, InvalidAnswerError) or error.maybe_charged:
-                self.ledger.unanswered(most)
+            answer = self._answered(request, most)
+        except (UnreachableError, InvalidAnswerError):
             self.breaker.failed()
             raise
         except MisconfiguredError as error:
@@ -204,44 +177,35 @@ class BedrockExplainer:
         self.breaker.succeeded()
         return text_of(answer)
 
-    def _sent(self, request: Mapping[str, object]) -> object:
-        """The response, with errors of the service in this module's words."""
-        from botocore import exceptions
+    def _answered(self, request: Mapping[str, object], most: int) -> Answer:
+        """The answer of one of a few attempts, each within the budget and in the ledger."""
+        attempt = 0
+        while True:
+            self.ledger.check(most)
+            try:
+                return self._attempted(request, most)
+            except UnreachableError:
+                attempt += 1
+                if attempt == _ATTEMPTS:
+                    raise
+            # Random, so that several that were turned away do not come back together.
+            share = random.random()  # noqa: S311 - nothing secret
+            self.wait(share * 2**attempt)
 
+    def _attempted(self, request: Mapping[str, object], most: int) -> Answer:
+        """The answer of one attempt; one that is lost or useless is charged at its most."""
         try:
-            return self._client.converse(**request)
-        except exceptions.ClientError as error:
-            raise _of_service(error.response) from error
-        except (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError) as error:
-            charged = isinstance(error, exceptions.ReadTimeoutError)
-            raise UnreachableError("no answer in time", "timeout", maybe_charged=charged) from error
-        except (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.NoRegionError,
-            exceptions.ParamValidationError,
-            exceptions.ProfileNotFound,
-        ) as error:
-            raise MisconfiguredError(scrubbed(str(error))) from error
-        except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
-            raise UnreachableError(scrubbed(str(error)), "outage") from error
+            with errors_told():
+                response = self._client.converse(**request)
+            return answer_of(response)
+        except (UnreachableError, InvalidAnswerError) as error:
+            if isinstance(error, InvalidAnswerError) or error.maybe_charged:
+                self.ledger.unanswered(most)
+            raise
 
     @cached_property
     def _client(self) -> ConverseClient:
         return self.client_of()
-
-
-def _of_service(response: dict[str, dict[str, object]]) -> ExplainerError:
-    """What an error of the service means."""
-    details = response.get("Error", {})
-    code = str(details.get("Code", "unknown"))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    message = scrubbed(f"{code}: {details.get('Message')}")
-    if code in _THROTTLES:
-        return UnreachableError(message, "throttled")
-    if code in _PASSING or (isinstance(status, int) and status >= _SERVER_ERROR):
-        return UnreachableError(message, "outage", maybe_charged=code == "ModelTimeoutException")
-    return MisconfiguredError(message)
 
 
 def explainer_of(settings: "BedrockSettings", lake: Lake) -> Explainer:

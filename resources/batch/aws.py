@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from resources.batch.errors import masked
 from resources.batch.port import (
     LONGEST_REASON,
     MOST_DESCRIBED,
+    TIMED_OUT,
     Attempt,
     BatchError,
     BatchUnavailableError,
@@ -17,6 +19,7 @@ from resources.batch.port import (
     Status,
 )
 from resources.batch.submission import to_submit_request
+from resources.s3 import aws_region
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -60,13 +63,15 @@ class _JobDetail(TypedDict, total=False):
     statusReason: str
     container: _Container
     attempts: list[_AttemptDetail]
+    isCancelled: bool
+    isTerminated: bool
 
 
 class AwsBatch:
     """A `Batch` of an AWS account; credentials come from boto3's own chain.
 
     Args:
-        region: AWS region; None: as boto3 finds it.
+        region: AWS region; None: as `resources.s3.aws_region` finds it.
         endpoint: Address of another server than AWS's, for tests.
     """
 
@@ -136,7 +141,10 @@ class AwsBatch:
         )
         with _translated(f"reach {service}"):
             return boto3.client(
-                service, region_name=self._region, endpoint_url=self.endpoint, config=config
+                service,
+                region_name=aws_region(self._region),
+                endpoint_url=self.endpoint,
+                config=config,
             )
 
 
@@ -159,7 +167,14 @@ def _status(detail: _JobDetail) -> JobStatus:
         attempts=attempts,
         log_stream=container.get("logStreamName"),
         image=container.get("image"),
+        was_terminated=_was_terminated(detail),
     )
+
+
+def _was_terminated(detail: _JobDetail) -> bool:
+    """Whether somebody ended a job; not so where Batch itself ended one that took too long."""
+    asked = detail.get("isTerminated", False) or detail.get("isCancelled", False)
+    return asked and not detail.get("statusReason", "").startswith(TIMED_OUT)
 
 
 @contextmanager
@@ -168,24 +183,29 @@ def _translated(action: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from botocore.exceptions import ConnectionError as UnreachableError
 
+    # Nothing is raised `from` boto3's error: its text would be shown beside the masked one.
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        message = error.response.get("Error", {}).get("Message", "")
-        text = f"cannot {action}: {code}: {message}"
-        if code in _BUSY or status >= _SERVER_ERROR:
-            raise BatchUnavailableError(text) from error
-        advice = (
-            "check the AWS credentials and the role's policy"
-            if code in _DENIED
-            else "check FRAUD_BATCH_QUEUE, FRAUD_BATCH_DEFINITION and the region"
-        )
-        raise BatchError(f"{text}; {advice}") from error
+        raise _refused(action, error.response) from None
     except (HTTPClientError, UnreachableError) as error:
-        raise BatchUnavailableError(f"cannot {action}: {error}") from error
+        raise BatchUnavailableError(masked(f"cannot {action}: {error}")) from None
     except BotoCoreError as error:
-        raise BatchError(f"cannot {action}: {error}; check the AWS credentials and region") from (
-            error
-        )
+        text = masked(f"cannot {action}: {error}")
+        raise BatchError(f"{text}; check the AWS credentials and region") from None
+
+
+def _refused(action: str, response: Mapping[str, Mapping[str, object]]) -> BatchError:
+    """What an error of the service means."""
+    code = str(response.get("Error", {}).get("Code", ""))
+    message = response.get("Error", {}).get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = masked(f"cannot {action}: {code}: {message}")
+    if code in _BUSY or (isinstance(status, int) and status >= _SERVER_ERROR):
+        return BatchUnavailableError(text)
+    advice = (
+        "check the AWS credentials and the role's policy"
+        if code in _DENIED
+        else "check FRAUD_BATCH_QUEUE, FRAUD_BATCH_DEFINITION and the region"
+    )
+    return BatchError(f"{text}; {advice}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # What a container has no use for, secrets above all, and what says something of the host alone.
 _LEFT_OUT: Final = frozenset(
     {
-        *("lake", "engine", "feeds_dir", "threads"),
+        *("lake", "engine", "feeds_dir", "scratch", "threads"),
         *BatchSettings.model_fields,
         *BedrockSettings.model_fields,
         *DeliverySettings.model_fields,
@@ -74,8 +74,10 @@ def bind_batch(
         limit=settings.batch_rows,
         # A step that already is in a job stays there, whatever its image's environment says.
         available="AWS_BATCH_JOB_ID" not in os.environ,
+        feeds_dir=settings.feeds_dir,
         patience=Patience(
             queue=settings.batch_queue_minutes * minute,
+            deaths=settings.batch_retries,
             ending=patience.ending,
             shortest_pause=patience.shortest_pause,
             longest_pause=patience.longest_pause,

@@ -7,7 +7,7 @@ upgrade of Dagster that changes one of them is seen there first.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import dagster as dg
@@ -44,6 +44,9 @@ from dagster._core.execution.plan.external_step import (
 
 # Dagster's own JSON, which makes only classes that Dagster registered for it: no pickle.
 from dagster._serdes import deserialize_value, serialize_value
+
+# Takes SIGTERM over while a step's own code runs; see `own_sigterm`.
+from dagster._utils import interrupts
 
 if TYPE_CHECKING:
     from dagster._core.execution.context.system import StepExecutionContext
@@ -151,6 +154,27 @@ def engine_event(step_context: "StepContext", message: str, metadata: Metadata) 
 def interruptible() -> AbstractContextManager[None]:
     """A block in which the end of the run is raised as DagsterExecutionInterruptedError."""
     return raise_execution_interrupts()
+
+
+@contextmanager
+def own_sigterm() -> Iterator[None]:
+    """A block in which SIGTERM stays with the handler that the process gave it.
+
+    Dagster has it do what SIGINT does, and makes the interruption the end of the step, a failure
+    or a retry; but the container of a machine that is taken away is started again.
+    """
+    functions = vars(interrupts)
+    theirs = functions["setup_interrupt_handlers"]
+    functions["setup_interrupt_handlers"] = lambda: None
+    try:
+        yield
+    finally:
+        functions["setup_interrupt_handlers"] = theirs
+
+
+def load_location(module: str, attribute: str) -> None:
+    """Load a code location as a step's container does; whatever its code raises is raised."""
+    ReconstructableRepository(ModuleCodePointer(module, attribute)).get_definition()
 
 
 def add_metadata(step_context: "StepContext", metadata: Metadata) -> None:

@@ -4,7 +4,8 @@
 `python -m resources.batch.entry --preflight` tells whether a container could.
 
 Exit codes: 0 the step went well, or an earlier attempt of this job had already ended it; 1 it
-failed, and its events say why, or nothing could be reported; 2 wrong usage; 3 it was refused.
+failed, and its events say why, or nothing could be reported; 2 wrong usage; 3 it was refused; 143
+it was asked to end (SIGTERM) before the step's end.
 """
 
 import argparse
@@ -12,11 +13,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import dagster as dg
+
 from resources.batch import dagster_internals as internals
+from resources.batch.ending import TERMINATED, asked_to_end
 from resources.batch.mail import Address, MailWriter, has_ended_before
-from resources.batch.payload import PROJECT, CodeLocation, RefusedError, StepPayload
+from resources.batch.payload import PROJECT, CodeLocation, Fingerprint, RefusedError, StepPayload
 from resources.batch.preflight import preflight
 from resources.errors import LakeUnavailableError
 from resources.lake import Lake
@@ -46,7 +51,8 @@ def main(arguments: Sequence[str] | None = None, location: CodeLocation = PROJEC
     if asked.command is None:
         parser.error("say run, or --preflight")
     try:
-        lake = Settings.load().open_lake()
+        settings = Settings.load()
+        lake = settings.open_lake()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
@@ -55,19 +61,46 @@ def main(arguments: Sequence[str] | None = None, location: CodeLocation = PROJEC
     if has_ended_before(lake, address, attempt):
         sys.stderr.write("an earlier attempt of this job has ended the step; nothing is left\n")
         return DONE
-    return run(lake, address, attempt, asked.sha256, location)
+    started = Start(lake, address, attempt, asked.sha256)
+    return run(started, location, Fingerprint.of(location, settings.feeds_dir))
 
 
-def run(lake: Lake, address: Address, attempt: int, sha256: str, location: CodeLocation) -> int:
-    """Run a step and send its events; the exit code."""
+@dataclass(frozen=True)
+class Start:
+    """What a container is started with.
+
+    Attributes:
+        lake: Where the step lies and its events go.
+        address: The step's folder and the job.
+        attempt: Which start of the job this is, from 1.
+        sha256: The digest of the step.
+    """
+
+    lake: Lake
+    address: Address
+    attempt: int
+    sha256: str
+
+
+def run(start: Start, location: CodeLocation, image: Fingerprint) -> int:
+    """Run a step and send its events; the exit code.
+
+    Raises:
+        SystemExit: With 143, where the container is asked to end while no code of the step runs.
+    """
     went_well = False
-    with MailWriter(lake, address, attempt) as mail:
+    address, attempt = start.address, start.attempt
+    with asked_to_end() as ending, MailWriter(start.lake, address, attempt) as mail:
+
+        def send(entry: dg.EventLogEntry) -> None:
+            # Dagster takes the request to end for the step's failure.
+            if not (ending.is_asked and internals.is_terminal(entry)):
+                mail.send(entry)
+
         try:
-            data = lake.get(f"{address.folder}/step.json")
-            payload = StepPayload.decoded(data, sha256, location)
-            context = internals.from_text(
-                payload.step, location.module, location.attribute, mail.send
-            )
+            data = start.lake.get(f"{address.folder}/step.json")
+            payload = StepPayload.decoded(data, start.sha256, location, image)
+            context = internals.from_text(payload.step, location.module, location.attribute, send)
             internals.add_metadata(context, payload.metadata)
             job: dict[str, str | int] = {"batch_job_id": address.job_id, "batch_attempt": attempt}
             internals.add_metadata(context, job)
@@ -80,6 +113,8 @@ def run(lake: Lake, address: Address, attempt: int, sha256: str, location: CodeL
             return REFUSED
         for event in internals.run_here(context):
             went_well = went_well or event.is_step_success
+        if ending.is_asked:
+            return TERMINATED
     return DONE if went_well else FAILED
 
 

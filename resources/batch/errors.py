@@ -6,6 +6,7 @@ from typing import Final
 from resources.batch.port import JobStatus
 
 _ACCOUNT: Final = re.compile(r"(?<![\w-])\d{12}(?![\w-])")
+_WRONG_USAGE: Final = 2
 _REFUSED: Final = 3
 _KILLED: Final = 137
 _TERMINATED: Final = 143
@@ -28,6 +29,15 @@ def masked(text: str) -> str:
     return _ACCOUNT.sub("<account>", text)
 
 
+def is_final(status: JobStatus) -> bool:
+    """Whether another try of a job that ended without a word can only end in the same way.
+
+    So it is where somebody ended the job on purpose, and where the container said by its exit code
+    that it cannot even read its settings or its command.
+    """
+    return status.was_terminated or status.exit_code in {_WRONG_USAGE, _REFUSED}
+
+
 def died(status: JobStatus) -> StepDiedError:
     """The error of a job that ended without a word from its container."""
     reasons = [text for text in (status.reason, status.container_reason) if text]
@@ -38,7 +48,9 @@ def died(status: JobStatus) -> StepDiedError:
             f"step's end: {masked('; '.join(reasons)) or 'no reason given'}"
         )
     ]
-    if status.exit_code is not None:
+    if status.was_terminated:
+        parts.append("somebody ended it, so it is not tried again")
+    elif status.exit_code is not None:
         parts.append(f"exit code {status.exit_code}{_meaning(status.exit_code)}")
     if status.log_stream is not None:
         parts.append(f"log stream {status.log_stream}")
@@ -57,6 +69,8 @@ def never_started(status: JobStatus, queue: str, seconds: float) -> StepNeverSta
 
 
 def _meaning(exit_code: int) -> str:
+    if exit_code == _WRONG_USAGE:
+        return " (the image's entry knows no such command; build it from the host's code)"
     if exit_code == _REFUSED:
         return " (refused before it could report; the job's log says why)"
     if exit_code == _KILLED:

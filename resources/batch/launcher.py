@@ -2,8 +2,10 @@
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import dagster as dg
@@ -11,8 +13,17 @@ import dagster as dg
 from resources.batch import dagster_internals as internals
 from resources.batch.errors import masked
 from resources.batch.mail import Address
+from resources.batch.pace import Pace
 from resources.batch.payload import PROJECT, CodeLocation, Fingerprint, StepPayload, digest
-from resources.batch.port import SPOT_RULES, Batch, JobSpec, RetryRule, job_name
+from resources.batch.port import (
+    SPOT_RULES,
+    Batch,
+    BatchUnavailableError,
+    JobSpec,
+    RetryRule,
+    job_name,
+    tag_value,
+)
 from resources.batch.routing import Decision, route
 from resources.batch.watch import Patience, StepWatch
 from resources.lake import Lake
@@ -24,7 +35,6 @@ STEPS: Final = "steps"
 """The folder of the lake through which host and containers talk."""
 
 ENTRY: Final = ("python", "-m", "resources.batch.entry")
-_LONGEST_TAG: Final = 256
 
 RowCounter: TypeAlias = Callable[[str, str | None], int | None]
 """Input rows of an asset and, where it has partitions, of one; None if unknown."""
@@ -84,6 +94,7 @@ class BatchStepLauncher(dg.StepLauncher):
         limit: Rows from which on a step goes to Batch.
         available: Whether there is a Batch to go to; a step that is in a job already stays in it.
         location: The code that steps belong to.
+        feeds_dir: The user's folder of feed definitions, of which the image must hold the same.
         patience: How long is waited for what.
         say: Gets the lines of the job's log.
     """
@@ -98,6 +109,7 @@ class BatchStepLauncher(dg.StepLauncher):
         limit: int,
         available: bool = True,
         location: CodeLocation = PROJECT,
+        feeds_dir: Path | None = None,
         patience: Patience | None = None,
         say: Callable[[str], None] = to_stderr,
     ) -> None:
@@ -108,6 +120,7 @@ class BatchStepLauncher(dg.StepLauncher):
         self._limit = limit
         self._available = available
         self._location = location
+        self._feeds_dir = feeds_dir
         self._patience = patience or Patience()
         self._say = say
 
@@ -146,14 +159,15 @@ class BatchStepLauncher(dg.StepLauncher):
         payload = StepPayload(
             module=self._location.module,
             attribute=self._location.attribute,
-            host=Fingerprint.of(self._location),
+            host=Fingerprint.of(self._location, self._feeds_dir),
             step=internals.as_text(step_context),
             metadata=decision.metadata(),
         ).encoded()
         self._lake.put(f"{folder}/step.json", payload)
         job = self._job
         arguments = ("run", "--folder", folder, "--sha256", digest(payload))
-        job_id = self._batch.submit(
+        job_id = self._submit(
+            step_context,
             JobSpec(
                 name=job_name(f"{step_key}-{run_id[:8]}"),
                 queue=job.queue,
@@ -166,10 +180,27 @@ class BatchStepLauncher(dg.StepLauncher):
                 attempts=job.attempts,
                 retry_rules=job.retry_rules,
                 timeout_seconds=job.timeout_seconds,
-                tags={"dagster/run_id": run_id, "dagster/step_key": step_key[:_LONGEST_TAG]},
-            )
+                tags={
+                    "dagster/run_id": tag_value(run_id),
+                    "dagster/step_key": tag_value(step_key),
+                },
+            ),
         )
         return Address(folder, job_id)
+
+    def _submit(self, step_context: "StepContext", spec: JobSpec) -> str:
+        """Queue a job, with the patience of a host that waits for one; its id."""
+        pace = Pace(self._patience.shortest_pause, self._patience.longest_pause)
+        deadline = time.monotonic() + self._patience.outage
+        while True:
+            try:
+                return self._batch.submit(spec)
+            except BatchUnavailableError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                step_context.log.warning("Batch takes no job now, it is asked again: %s", error)
+            with internals.interruptible():
+                time.sleep(pace.pause(changed=False))
 
     def __repr__(self) -> str:
         return f"BatchStepLauncher({masked(self._job.queue)!r}, {masked(self._job.definition)!r})"

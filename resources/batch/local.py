@@ -22,6 +22,7 @@ from resources.batch import guard
 from resources.batch.port import (
     ENDED,
     LONGEST_REASON,
+    TIMED_OUT,
     Attempt,
     BatchError,
     JobSpec,
@@ -32,7 +33,6 @@ from resources.batch.port import (
 )
 
 EXITED: Final = "Essential container in task exited"
-TIMED_OUT: Final = "Job attempt duration exceeded timeout"
 RECLAIMED: Final = "Host EC2 (instance i-0local) terminated."
 NO_ROOM_EVER: Final = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
 
@@ -62,6 +62,7 @@ class _Job:
             exit_code=self.exit_code,
             attempts=tuple(self.attempts),
             log_stream=self.log_stream,
+            was_terminated=self.status in ENDED and self.stop_reason is not None,
         )
 
 

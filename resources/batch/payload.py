@@ -3,7 +3,8 @@
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -11,6 +12,8 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _CODE: Final = frozenset({".py", ".yaml"})
+_FEEDS: Final = frozenset({".yaml", ".yml"})
+_SHOWN: Final = 12
 
 
 class RefusedError(Exception):
@@ -48,22 +51,33 @@ class Fingerprint(BaseModel):
     Attributes:
         package: Version of the project's distribution.
         dagster: Version of Dagster.
-        code: SHA-256 over the project's source files.
+        python: Major and minor version of Python.
+        code: SHA-256 over the project's source files, the feeds that come with it among them.
+        feeds: SHA-256 over the feed definitions of the user; empty without any.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     package: str
     dagster: str
+    python: str
     code: str
+    feeds: str
 
     @classmethod
-    def of(cls, location: CodeLocation) -> Self:
-        """The fingerprint of this process's code."""
+    def of(cls, location: CodeLocation, feeds_dir: Path | None) -> Self:
+        """The fingerprint of this process's code.
+
+        Args:
+            location: The code.
+            feeds_dir: The user's folder of feed definitions, which may replace the project's own.
+        """
         return cls(
             package=_version(location.distribution),
             dagster=_version("dagster"),
+            python=f"{sys.version_info.major}.{sys.version_info.minor}",
             code=_code_digest(location.packages),
+            feeds=_feeds_digest(feeds_dir),
         )
 
     def differences(self, image: "Fingerprint") -> list[str]:
@@ -71,10 +85,13 @@ class Fingerprint(BaseModel):
         pairs = (
             ("fraud-assets", self.package, image.package),
             ("dagster", self.dagster, image.dagster),
-            ("the code's digest", self.code[:12], image.code[:12]),
+            ("Python", self.python, image.python),
+            ("the code's digest", self.code, image.code),
+            ("the digest of the feeds in FRAUD_FEEDS_DIR", self.feeds, image.feeds),
         )
         return [
-            f"{name} is {here} on the host and {there} in the image"
+            f"{name} is {here[:_SHOWN] or 'none'} on the host and {there[:_SHOWN] or 'none'} in "
+            "the image"
             for name, here, there in pairs
             if here != there
         ]
@@ -106,13 +123,14 @@ class StepPayload(BaseModel):
         return self.model_dump_json().encode()
 
     @classmethod
-    def decoded(cls, data: bytes, sha256: str, location: CodeLocation) -> Self:
+    def decoded(cls, data: bytes, sha256: str, location: CodeLocation, image: Fingerprint) -> Self:
         """A payload, after every reason to refuse it was looked for.
 
         Args:
             data: What was found in the lake.
             sha256: What the host says of it; it comes with the job, not from the lake.
             location: The only code that this container runs.
+            image: The fingerprint of that code.
 
         Raises:
             RefusedError: The bytes are others than the host's, have another layout, or name other
@@ -136,11 +154,12 @@ class StepPayload(BaseModel):
                 f"the step belongs to {payload.module}:{payload.attribute}; this image runs "
                 f"{location.module}:{location.attribute} and nothing else"
             )
-        differences = payload.host.differences(Fingerprint.of(location))
+        differences = payload.host.differences(image)
         if differences:
             raise RefusedError(
                 f"host and image have different code: {'; '.join(differences)}; build the image "
-                "from the host's code and register it with the job definition"
+                "from the host's code, with the host's feeds and FRAUD_FEEDS_DIR set to them, and "
+                "register it with the job definition"
             )
         return payload
 
@@ -157,14 +176,26 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
+def code_files(package: str) -> Iterator[tuple[str, Path]]:
+    """The files of a package that decide what it does, by their name in it, sorted."""
+    spec = importlib.util.find_spec(package)
+    for folder in [] if spec is None else spec.submodule_search_locations or []:
+        root = Path(folder)
+        for path in sorted(p for p in root.rglob("*") if p.suffix in _CODE):
+            yield f"{package}/{path.relative_to(root).as_posix()}", path
+
+
 def _code_digest(packages: Sequence[str]) -> str:
     """SHA-256 over names and bytes of the packages' source files, wherever they are installed."""
     total = hashlib.sha256()
     for package in packages:
-        spec = importlib.util.find_spec(package)
-        for folder in [] if spec is None else spec.submodule_search_locations or []:
-            root = Path(folder)
-            for path in sorted(p for p in root.rglob("*") if p.suffix in _CODE):
-                name = f"{package}/{path.relative_to(root).as_posix()}"
-                total.update(f"{name}\0{digest(path.read_bytes())}\n".encode())
+        for name, path in code_files(package):
+            total.update(f"{name}\0{digest(path.read_bytes())}\n".encode())
     return total.hexdigest()
+
+
+def _feeds_digest(folder: Path | None) -> str:
+    """SHA-256 over a folder's feed definitions; how their files are called does not matter."""
+    files = [] if folder is None or not folder.is_dir() else folder.iterdir()
+    found = sorted(digest(f.read_bytes()) for f in files if f.suffix.lower() in _FEEDS)
+    return digest("\n".join(found).encode()) if found else ""

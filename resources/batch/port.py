@@ -21,7 +21,10 @@ MOST_ATTEMPTS: Final = 10
 MOST_RULES: Final = 5
 LONGEST_REASON: Final = 1024
 MOST_DESCRIBED: Final = 100
+TIMED_OUT: Final = "Job attempt duration exceeded timeout"
+"""Begins the status reason of an attempt that took too long."""
 _LONGEST_NAME: Final = 128
+_LONGEST_TAG: Final = 256
 
 
 class BatchError(Exception):
@@ -162,6 +165,7 @@ class JobStatus:
         attempts: Those that ended, oldest first.
         log_stream: Of the newest attempt; None until it runs.
         image: The container's image; None where there is none.
+        was_terminated: Whether somebody ended it (TerminateJob, CancelJob), whatever its reason.
     """
 
     job_id: str
@@ -172,6 +176,7 @@ class JobStatus:
     attempts: tuple[Attempt, ...] = ()
     log_stream: str | None = None
     image: str | None = None
+    was_terminated: bool = False
 
     @property
     def log_streams(self) -> tuple[str, ...]:
@@ -215,6 +220,14 @@ def job_name(text: str) -> str:
     """A name that Batch accepts: at most 128 of `[A-Za-z0-9_-]`, a letter or digit first."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:_LONGEST_NAME]
     return name if re.match(r"[A-Za-z0-9]", name) else f"job-{name}"[:_LONGEST_NAME]
+
+
+def tag_value(text: str) -> str:
+    """A tag's value that AWS accepts: 256 of letters, digits, spaces and `_.:/=+-@` at most.
+
+    Source: "Tag restrictions" in the user guide of AWS Batch. Keys of mapped steps have brackets.
+    """
+    return re.sub(r"[^\w .:/=+@-]", "_", text)[:_LONGEST_TAG]
 
 
 def is_retried(rules: Sequence[RetryRule], status_reason: str, exit_code: int | None) -> bool:

@@ -1,13 +1,18 @@
-"""Whether a container could run steps: settings, driver, memory, versions and the lake."""
+"""Whether a container could run steps: settings, code, driver, memory, libraries and the lake."""
 
 import importlib.metadata
 import platform
 import shutil
 import subprocess
 import uuid
+from collections.abc import Mapping
 from typing import Final, TypedDict
 
-from gpu_ops.engine import gpu_available
+import polars as pl
+
+from gpu_ops.engine import Engine
+from gpu_ops.gpu_driver import find_driver
+from resources.batch import dagster_internals as internals
 from resources.batch.payload import CodeLocation, Fingerprint
 from resources.errors import LakeError
 from resources.lake import Lake
@@ -15,16 +20,10 @@ from resources.settings import Settings, SettingsError
 
 FOLDER: Final = "steps/preflight"
 
-_DISTRIBUTIONS: Final = (
-    "polars",
-    "obstore",
-    "xgboost",
-    "xgboost-cpu",
-    "cudf-cu12",
-    "cudf-polars-cu12",
-    "cuml-cu12",
-    "cugraph-cu12",
-)
+_GPU_DISTRIBUTIONS: Final = ("cudf-polars-cu12", "pylibcugraph-cu12", "nvforest-cu12", "xgboost")
+"""What every step with the engine gpu is made of; the extra `gpu` installs it."""
+_FOREST_TRAINER: Final = "cuml-cu12"
+_DISTRIBUTIONS: Final = (*_GPU_DISTRIBUTIONS, _FOREST_TRAINER, "polars", "obstore", "xgboost-cpu")
 _MIB: Final = 1024**2
 
 
@@ -48,18 +47,19 @@ class Report(TypedDict):
     lake: str | None
     versions: dict[str, str]
     code: str
+    feeds: str
 
 
 def preflight(location: CodeLocation) -> Report:
     """Look at everything that a step needs here; nothing stays in the lake."""
     import psutil
 
-    fingerprint = Fingerprint.of(location)
+    fingerprint = Fingerprint.of(location, None)
     report: Report = {
         "ok": False,
         "problems": [],
         "engine": None,
-        "gpu": gpu_available(),
+        "gpu": find_driver() is not None,
         "devices": _devices(),
         "memory_mib": psutil.virtual_memory().total // _MIB,
         "lake": None,
@@ -70,6 +70,7 @@ def preflight(location: CodeLocation) -> Report:
             **_versions(),
         },
         "code": fingerprint.code,
+        "feeds": "",
     }
     try:
         settings = Settings.load()
@@ -77,16 +78,61 @@ def preflight(location: CodeLocation) -> Report:
         report["problems"].append(str(error))
         return report
     report["engine"] = settings.engine
+    report["feeds"] = Fingerprint.of(location, settings.feeds_dir).feeds
     lake = settings.open_lake()
     report["lake"] = lake.url
-    if settings.engine == "gpu" and not report["gpu"]:
-        report["problems"].append(
-            "FRAUD_ENGINE is gpu, but the NVIDIA driver reports no GPU; look at the job's GPU "
-            "requirement and at the image's base"
-        )
+    if settings.engine == "gpu":
+        report["problems"] += _gpu_problems(settings, report["versions"])
+    report["problems"] += _code_problems(location)
     report["problems"] += _lake_problems(lake)
     report["ok"] = not report["problems"]
     return report
+
+
+def _gpu_problems(settings: Settings, versions: Mapping[str, str]) -> list[str]:
+    """What the engine gpu lacks here: libraries, a driver, or a plan that gives what it should."""
+    wanted = list(_GPU_DISTRIBUTIONS)
+    if settings.forest_trainer == "cuml":
+        wanted.append(_FOREST_TRAINER)
+    missing = [name for name in wanted if name not in versions]
+    problems = []
+    if missing:
+        problems.append(
+            f"FRAUD_ENGINE is gpu, and {', '.join(missing)} is not installed; build the image "
+            "with the extra gpu"
+        )
+    driver = find_driver()
+    if driver is None:
+        problems.append(
+            "FRAUD_ENGINE is gpu, but the NVIDIA driver reports no GPU; look at the job's GPU "
+            "requirement and at the image's base"
+        )
+    elif driver.problem is not None:
+        problems.append(f"FRAUD_ENGINE is gpu, but {driver.problem}")
+    elif not missing:
+        problems += _plan_problems()
+    return problems
+
+
+def _plan_problems() -> list[str]:
+    """Why a plan of three rows does not run on the GPU; libraries import without one, too."""
+    plan = pl.LazyFrame({"group": [1, 1, 2], "amount": [1.0, 2.0, 4.0]})
+    summed = plan.group_by("group").agg(pl.col("amount").sum()).sort("group")
+    try:
+        found = Engine("gpu").collect(summed)["amount"].to_list()
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise is what is looked for
+        return [f"a plan does not run on the GPU: {type(error).__name__}: {error}"]
+    return [] if found == [3.0, 4.0] else [f"a plan gave {found} on the GPU and not [3.0, 4.0]"]
+
+
+def _code_problems(location: CodeLocation) -> list[str]:
+    """Why the code location does not load here."""
+    try:
+        internals.load_location(location.module, location.attribute)
+    except Exception as error:  # noqa: BLE001 - whatever keeps the code from loading is told
+        cause = error.__cause__ or error
+        return [f"{location.module} does not load: {type(cause).__name__}: {cause}"]
+    return []
 
 
 def _lake_problems(lake: Lake) -> list[str]:

@@ -46,6 +46,11 @@ class BatchSettings(BaseModel):
         le=10,
         description="How often Batch starts a job whose Spot machine was taken away.",
     )
+    batch_retries: int = Field(
+        default=2,
+        ge=0,
+        description="How often a step is run again whose container died without a word.",
+    )
     batch_attempt_minutes: int = Field(
         default=120, ge=1, description="Longest run time of one attempt of a job."
     )

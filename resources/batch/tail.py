@@ -1,14 +1,19 @@
 """A job's log, line by line, as it grows, over all attempts."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
-from resources.batch.port import Batch, BatchError, JobStatus
+from resources.batch.port import Batch, BatchError, BatchUnavailableError, JobStatus
+
+_MOST_PAGES: Final = 100
+"""Pages of one stream that one look reads at most; the step's events wait as long."""
 
 
 class LogTail:
     """Reads the log streams of one job, each line once.
 
-    A log that cannot be read stops no step: that is said once, and the rest is left out.
+    A log that cannot be read stops no step. Where the service is out, the next look reads on;
+    where it refuses, that is said once, and the rest is left out.
     """
 
     def __init__(self, batch: Batch, say: Callable[[str], None]) -> None:
@@ -25,14 +30,21 @@ class LogTail:
             for stream in status.log_streams:
                 for line in self._new_lines(stream):
                     self._say(line)
+        except BatchUnavailableError:
+            return
         except BatchError as error:
             self._given_up = True
             self._say(f"the job's log is not shown here: {error}")
 
     def _new_lines(self, stream: str) -> Iterator[str]:
-        while True:
-            page = self._batch.log_page(stream, self._tokens.get(stream))
+        """Lines until the token repeats: only that tells the end, since a page may be empty.
+
+        Source: GetLogEvents in the API reference of Amazon CloudWatch Logs.
+        """
+        for _ in range(_MOST_PAGES):
+            token = self._tokens.get(stream)
+            page = self._batch.log_page(stream, token)
             self._tokens[stream] = page.token
-            if not page.lines:
-                return
             yield from page.lines
+            if page.token == token:
+                return

@@ -10,7 +10,7 @@ import dagster as dg
 
 from resources.batch import dagster_internals as internals
 from resources.batch.delivery import Delivery
-from resources.batch.errors import JobLostError, died, masked, never_started
+from resources.batch.errors import JobLostError, died, is_final, masked, never_started
 from resources.batch.mail import Address, Mail, MailReader
 from resources.batch.pace import Pace
 from resources.batch.port import ENDED, WAITING, Batch, BatchError, BatchUnavailableError, JobStatus
@@ -29,6 +29,8 @@ class Patience:
         queue: For a machine, from each time on at which the job begins to wait for one.
         outage: For Batch or the lake to answer again.
         ending: For the job to end by itself after the step's end.
+        deaths: Not a time: how often a step runs again whose container died without a word, where
+            its asset has no policy.
         shortest_pause: Between two looks while something happens.
         longest_pause: Between two looks while nothing does.
     """
@@ -36,6 +38,7 @@ class Patience:
     queue: float = 60 * 60
     outage: float = 10 * 60
     ending: float = 20
+    deaths: int = 0
     shortest_pause: float = 2
     longest_pause: float = 15
 
@@ -77,9 +80,9 @@ class StepWatch:
         """The step's events, ending with its terminal one.
 
         Raises:
-            dagster.RetryRequested: The container died without a report, and the asset has a policy.
-            dagster.Failure: The container refused the step.
-            StepDiedError: The container died without a report, and the asset has no policy.
+            dagster.RetryRequested: The container died without a report, and may be started again.
+            dagster.Failure: The container refused the step, or somebody ended the job.
+            StepDiedError: The container died without a report, and may not.
             StepNeverStartedError: No machine was found in time.
             JobLostError: Batch no longer knows the job.
         """
@@ -167,7 +170,11 @@ class StepWatch:
     def _died(self, status: JobStatus) -> NoReturn:
         """A container cannot ask for the retry that its asset's policy allows once it is dead."""
         error = died(status)
+        if is_final(status):
+            raise dg.Failure(str(error), allow_retries=False)
         policy = self._context.op_retry_policy
+        if policy is None and self._patience.deaths:
+            policy = dg.RetryPolicy(self._patience.deaths, delay=self._patience.longest_pause)
         if policy is None:
             raise error
         tries = self._context.previous_attempt_count + 1
@@ -187,23 +194,29 @@ class StepWatch:
 
     def _end(self, reason: str) -> None:
         """Make sure that the job ends; after the step's end it gets some time to do so itself."""
-        deadline = time.monotonic() + (self._patience.ending if self._delivery.is_over else 0)
+        if self._ends_by_itself():
+            return
+        over = "the step has ended, its container has not"
         try:
-            while True:
-                status = self._batch.describe([self._job_id]).get(self._job_id)
-                if status is not None and status.status in ENDED:
-                    self._tail.follow(status)
-                    self._tidy_up()
-                    return
-                if time.monotonic() >= deadline:
-                    break
-                time.sleep(min(1.0, self._patience.shortest_pause))
-            over = "the step has ended, its container has not"
             self._batch.terminate(self._job_id, over if self._delivery.is_over else reason)
         except BatchError as error:
             self._context.log.warning(
                 "Batch job %s may still run: %s; end it by hand.", self._job_id, error
             )
+
+    def _ends_by_itself(self) -> bool:
+        """Whether the job is seen to end; not so where Batch does not tell."""
+        deadline = time.monotonic() + (self._patience.ending if self._delivery.is_over else 0)
+        while True:
+            with suppress(BatchError):
+                status = self._batch.describe([self._job_id]).get(self._job_id)
+                if status is not None and status.status in ENDED:
+                    self._tail.follow(status)
+                    self._tidy_up()
+                    return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(1.0, self._patience.shortest_pause))
 
     def _tidy_up(self) -> None:
         """Remove what host and container wrote for each other; of a failed talk all is kept."""

@@ -1,18 +1,17 @@
 """Calls to SageMaker with typed errors, retries and account numbers masked."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_pascal
 
+from resources.s3 import aws_region
 from resources.sagemaker.config import SageMakerConfig
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _ATTEMPTS: Final = 8
 _ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
@@ -58,8 +57,9 @@ class SageMakerApi:
     """The two clients of SageMaker, made at the first call.
 
     Attributes:
-        region: AWS region; None: that of the environment. Endpoints for tests come from
-            AWS_ENDPOINT_URL_SAGEMAKER and AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME, as boto3 reads them.
+        region: AWS region; None: as `resources.s3.aws_region` finds it. Endpoints for tests come
+            from AWS_ENDPOINT_URL_SAGEMAKER and AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME, as boto3 reads
+            them.
     """
 
     region: str | None = None
@@ -76,16 +76,16 @@ class SageMakerApi:
             AbsentError, TakenError, PassingError: As named.
             SageMakerError: Anything else.
         """
-        return answer.model_validate(_called(operation, getattr(self._client, operation), request))
+        return answer.model_validate(self._called(operation, request))
 
     def pages(
         self, operation: str, request: Mapping[str, JsonValue], answer: type[_Read]
-    ) -> "Iterator[_Read]":
+    ) -> Iterator[_Read]:
         """Calls a listing operation until its last page; errors as `call`."""
         token: JsonValue = None
         while True:
             more = {} if token is None else {"NextToken": token}
-            page = _called(operation, getattr(self._client, operation), {**request, **more})
+            page = self._called(operation, {**request, **more})
             yield answer.model_validate(page)
             token = page.get("NextToken")
             if not token:
@@ -99,8 +99,12 @@ class SageMakerApi:
             "ContentType": content_type,
             "Accept": accept,
         }
-        found = _called("invoke_endpoint", self._runtime.invoke_endpoint, request)
-        return bytes(found["Body"].read())
+        with _told("invoke_endpoint"):
+            return bytes(self._runtime.invoke_endpoint(**request)["Body"].read())
+
+    def _called(self, operation: str, request: Mapping[str, JsonValue]):  # type: ignore[no-untyped-def]  # noqa: ANN202 - boto3 has no types
+        with _told(operation):
+            return getattr(self._client, operation)(**request)
 
     @cached_property
     def _client(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - boto3 has no types
@@ -142,19 +146,26 @@ def _client(service: str, region: str | None):  # type: ignore[no-untyped-def]  
 
     # Standard mode waits up to 20 seconds between tries, with jitter.
     retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
-    return boto3.client(service, region_name=region, config=Config(retries=retries))
+    return boto3.client(service, region_name=aws_region(region), config=Config(retries=retries))
 
 
-def _called(operation: str, function: Callable[..., object], request: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202 - boto3 has no types
-    from botocore.exceptions import BotoCoreError, ClientError
+@contextmanager
+def _told(operation: str) -> Iterator[None]:
+    """Errors of boto3 as those of this module; the making of a client can fail, too."""
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as UnreachableError
 
+    # Nothing is raised `from` boto3's error: its text would be shown beside the masked one.
     try:
-        return function(**request)
+        yield
     except ClientError as error:
-        raise _refused(operation, error.response) from error
+        raise _refused(operation, error.response) from None
+    except (HTTPClientError, UnreachableError) as error:
+        told = f"SageMaker cannot be reached to {operation}: {masked_accounts(str(error))}"
+        raise PassingError(told) from None
     except BotoCoreError as error:
-        message = f"SageMaker cannot be reached to {operation}: {masked_accounts(str(error))}"
-        raise PassingError(message) from error
+        told = f"SageMaker cannot be asked to {operation}: {masked_accounts(str(error))}"
+        raise SageMakerError(f"{told}; check the AWS credentials and the region") from None
 
 
 def _refused(operation: str, response: Mapping[str, Mapping[str, object]]) -> SageMakerError:

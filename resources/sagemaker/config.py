@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from resources.s3 import aws_region
 from resources.settings import Settings
 
 LONGEST_NAME: Final = 63
@@ -33,6 +34,7 @@ class SageMakerConfig:
     Attributes:
         role: ARN of the role that jobs and endpoints run as.
         image: This project's container image.
+        training_image: The image of training jobs; on a GPU machine, the one with CUDA.
         instance_type: Machine of training and transform jobs.
         serving_instance_type: Machine of endpoints.
         model_group: Begins the names of model package groups and of jobs.
@@ -44,11 +46,12 @@ class SageMakerConfig:
         kms_key: Key of disks and outputs; None: AWS's own.
         network: The VPC; None: none.
         lake_url: The lake, `s3://bucket/prefix`.
-        region: AWS region; None: that of the environment.
+        region: AWS region; None: as boto3 finds it, such as that of a profile.
     """
 
     role: str
     image: str
+    training_image: str
     instance_type: str
     serving_instance_type: str
     model_group: str
@@ -79,6 +82,7 @@ class SageMakerConfig:
         return cls(
             role=settings.sagemaker_role,
             image=settings.sagemaker_image,
+            training_image=settings.sagemaker_training_image or settings.sagemaker_image,
             instance_type=settings.sagemaker_instance_type,
             serving_instance_type=settings.sagemaker_serving_instance_type,
             model_group=settings.sagemaker_model_group,
@@ -90,7 +94,7 @@ class SageMakerConfig:
             kms_key=settings.sagemaker_kms_key,
             network=network,
             lake_url=settings.open_lake().url,
-            region=settings.s3_region,
+            region=aws_region(settings.s3_region),
         )
 
     @property

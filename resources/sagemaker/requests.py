@@ -56,7 +56,7 @@ def training_job(config: SageMakerConfig, name: str, job: TrainingInput) -> Requ
         "TrainingJobName": name,
         "RoleArn": config.role,
         "AlgorithmSpecification": {
-            "TrainingImage": config.image,
+            "TrainingImage": config.training_image,
             "TrainingInputMode": "File",
             "ContainerEntrypoint": [*_ENTRY_POINT],
         },

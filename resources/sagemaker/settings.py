@@ -19,6 +19,11 @@ class SageMakerSettings(BaseModel):
         validate_default=True,
         description="This project's container image in ECR, for training and serving.",
     )
+    sagemaker_training_image: str | None = Field(
+        default=None,
+        pattern=r"^[\w.:/@-]+$",
+        description="The image of training jobs, with CUDA for GPU machines; unset: the same.",
+    )
     sagemaker_instance_type: str = Field(
         default="ml.m5.xlarge",
         pattern=_MACHINE,

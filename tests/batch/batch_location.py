@@ -9,6 +9,7 @@ import dagster as dg
 
 from resources.batch.payload import CodeLocation
 from resources.lake import Lake
+from resources.leases import lease
 from resources.settings import Settings
 
 LOCATION = CodeLocation(
@@ -78,6 +79,10 @@ def fragile(lake: dg.ResourceParam[Lake], batch: dg.ResourceParam[object]) -> No
     if os.environ.get("FRAGILE") == "wait":
         lake.put("pid.txt", str(os.getpid()).encode())
         _wait()
+    if os.environ.get("FRAGILE") == "hold":
+        with lease(lake, "held"):
+            print("ready", flush=True)  # noqa: T201 - a line for the job's log
+            time.sleep(60)
 
 
 def _wait() -> None:

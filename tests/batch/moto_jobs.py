@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from resources.batch.local import LocalBatch
-from resources.batch.port import JobSpec, JobStatus, RetryRule
+from resources.batch.port import TIMED_OUT, JobSpec, JobStatus, RetryRule
 
 if TYPE_CHECKING:
     from moto.batch.responses import BatchResponse
@@ -160,6 +160,8 @@ def _detail(status: JobStatus) -> dict[str, object]:
         "jobName": "any",
         "status": status.status,
         "statusReason": status.reason,
+        # Whether AWS says so of a job that took too long is not documented: the worse is assumed.
+        "isTerminated": status.was_terminated or status.reason == TIMED_OUT,
         "container": container,
         "attempts": [
             {

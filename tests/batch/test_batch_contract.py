@@ -55,6 +55,7 @@ def test_a_job_runs_with_its_environment(batch: Batch, job_folder: Path) -> None
 def test_the_exit_code_of_a_failure_is_told(batch: Batch) -> None:
     status = ended(batch, batch.submit(spec("raise SystemExit(3)")))
     assert (status.status, status.exit_code) == ("FAILED", 3)
+    assert not status.was_terminated
     assert status.reason == "Essential container in task exited"
 
 
@@ -92,6 +93,7 @@ def test_what_takes_too_long_is_ended_and_not_repeated(batch: Batch) -> None:
     status = ended(batch, job_id)
     assert status.status == "FAILED"
     assert status.reason == "Job attempt duration exceeded timeout"
+    assert not status.was_terminated
     assert len(status.attempts) == 1
     assert time.monotonic() - began < 20
 
@@ -109,6 +111,7 @@ def test_a_terminated_job_is_gone_with_its_children(batch: Batch, job_folder: Pa
     batch.terminate(job_id, "no longer wanted")
     status = ended(batch, job_id)
     assert (status.status, status.reason) == ("FAILED", "no longer wanted")
+    assert status.was_terminated
     assert len(status.attempts) == 1
     assert not any(lives(int(pid)) for pid in trace.read_text().split())
     batch.terminate(job_id, "again")

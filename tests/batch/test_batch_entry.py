@@ -2,23 +2,36 @@
 
 import json
 import os
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
+import polars as pl
 import pytest
 
+from gpu_ops.engine import Engine
+from gpu_ops.gpu_driver import Gpu, GpuDriver
 from resources.batch import entry
 from resources.batch.delivery import Delivery
 from resources.batch.mail import Address, Chunk, MailError, MailReader, MailWriter, has_ended_before
-from resources.batch.payload import Fingerprint, RefusedError, StepPayload, digest
+from resources.batch.payload import (
+    PROJECT,
+    Fingerprint,
+    RefusedError,
+    StepPayload,
+    code_files,
+    digest,
+)
 from resources.lake import Lake
 from tests.batch.batch_location import LOCATION
 
 if TYPE_CHECKING:
     from resources.batch.dagster_internals import StepContext
 
+IMAGE = Fingerprint.of(LOCATION, None)
 ADDRESS = Address("steps/run/step/0", "job")
 
 
@@ -37,12 +50,14 @@ def lake(tmp_path: Path) -> Lake:
 
 def payload(**changes: str) -> bytes:
     host: dict[str, str] = {
-        name: changes[name] for name in ("package", "dagster", "code") if name in changes
+        name: changes[name]
+        for name in ("package", "dagster", "python", "code", "feeds")
+        if name in changes
     }
     made = StepPayload(
         module=changes.get("module", LOCATION.module),
         attribute="defs",
-        host=Fingerprint.of(LOCATION).model_copy(update=host),
+        host=IMAGE.model_copy(update=host),
         step="{}",
         metadata={"placement": "batch"},
     )
@@ -78,12 +93,107 @@ def test_preflight_names_what_is_missing(
 ) -> None:
     (tmp_path / "lake").write_text("a file, no folder")
     monkeypatch.setenv("FRAUD_ENGINE", "gpu")
-    monkeypatch.setattr("resources.batch.preflight.gpu_available", lambda: False)
-    assert entry.main(["--preflight"], LOCATION) == 1
+    monkeypatch.setattr("resources.batch.preflight.find_driver", lambda: None)
+    _install(monkeypatch, "xgboost-cpu", "pylibcugraph-cu12")
+    broken = replace(LOCATION, attribute="no_such_thing")
+    assert entry.main(["--preflight"], broken) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False
-    assert "the NVIDIA driver reports no GPU" in told["problems"][0]
-    assert "in the lake" in told["problems"][1]
+    libraries, driver, code, lake = told["problems"]
+    assert "cudf-polars-cu12, nvforest-cu12, xgboost is not installed" in libraries
+    assert "the NVIDIA driver reports no GPU" in driver
+    assert "tests.batch.batch_location does not load: " in code
+    assert "no_such_thing" in code
+    assert "in the lake" in lake
+
+
+GPU = Gpu("NVIDIA L4", 24 * 1024**3, (8, 9))
+LIBRARIES = ("cudf-polars-cu12", "pylibcugraph-cu12", "nvforest-cu12", "xgboost")
+
+
+def test_preflight_refuses_a_driver_that_is_too_old(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRAUD_ENGINE", "gpu")
+    monkeypatch.setattr("resources.batch.preflight.find_driver", lambda: GpuDriver((11, 8), (GPU,)))
+    _install(monkeypatch, *LIBRARIES)
+    assert entry.main(["--preflight"], LOCATION) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert "the NVIDIA driver speaks CUDA 11.8" in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ([3.0, 4.0], None),
+        ([3.0, 5.0], "a plan gave [3.0, 5.0] on the GPU"),
+        (OSError("no libcudf"), "a plan does not run on the GPU: OSError: no libcudf"),
+    ],
+)
+def test_preflight_runs_a_plan_where_there_is_a_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[float] | OSError,
+    problem: str | None,
+) -> None:
+    def collect(engine: Engine, _plan: pl.LazyFrame) -> pl.DataFrame:
+        assert engine.name == "gpu"
+        if isinstance(given, OSError):
+            raise given
+        return pl.DataFrame({"amount": given})
+
+    monkeypatch.setenv("FRAUD_ENGINE", "gpu")
+    monkeypatch.setattr("resources.batch.preflight.find_driver", lambda: GpuDriver((12, 4), (GPU,)))
+    monkeypatch.setattr(Engine, "collect", collect)
+    _install(monkeypatch, *LIBRARIES)
+    assert entry.main(["--preflight"], LOCATION) == (0 if problem is None else 1)
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [problem in told for told in problems] == [True] if problem else problems == []
+
+
+def test_preflight_wants_the_library_that_trains_forests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRAUD_ENGINE", "gpu")
+    monkeypatch.setenv("FRAUD_FOREST_TRAINER", "cuml")
+    _install(monkeypatch, *LIBRARIES)
+    assert entry.main(["--preflight"], LOCATION) == 1
+    assert "cuml-cu12 is not installed" in json.loads(capsys.readouterr().out)["problems"][0]
+
+
+def _install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let these of the GPU's distributions be all that there are."""
+    monkeypatch.setattr(
+        "resources.batch.preflight._versions", lambda: dict.fromkeys(names, "26.10.0")
+    )
+
+
+def test_feeds_of_the_user_count_whatever_their_files_are_called(tmp_path: Path) -> None:
+    host, image, other = (tmp_path / name for name in ("host", "image", "other"))
+    for folder in (host, image, other):
+        folder.mkdir()
+    (host / "card.yaml").write_text("name: card")
+    (host / "notes.txt").write_text("no feed")
+    (image / "ours.YML").write_text("name: card")
+    (other / "card.yaml").write_text("name: cards")
+    digests = {f: Fingerprint.of(LOCATION, f).feeds for f in (host, image, other, tmp_path)}
+    assert digests[host] == digests[image] != digests[other]
+    assert digests[tmp_path] == ""
+
+
+def test_the_digest_is_over_the_files_of_a_wheel() -> None:
+    setuptools = pytest.importorskip("setuptools")
+    root = Path(__file__).resolve().parents[2]
+    asked = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    modules = setuptools.find_packages(str(root), include=asked["packages"]["find"]["include"])
+    globs = asked["package-data"]
+    for package in PROJECT.packages:
+        ours = [name for name in modules if name == package or name.startswith(f"{package}.")]
+        wheel = {path for name in ours for path in (root / name.replace(".", "/")).glob("*.py")}
+        wheel |= {path for glob in globs.get(package, []) for path in (root / package).glob(glob)}
+        expected = {p.relative_to(root).as_posix() for p in wheel if p.name != "py.typed"}
+        assert {name for name, _ in code_files(package)} == expected
+        assert len(expected) > 5
 
 
 def test_preflight_tells_of_wrong_settings(
@@ -112,7 +222,9 @@ def test_a_refusal_reaches_the_host(lake: Lake) -> None:
 
 def test_a_payload_in_order_is_read() -> None:
     data = payload()
-    assert StepPayload.decoded(data, digest(data), LOCATION).metadata == {"placement": "batch"}
+    assert StepPayload.decoded(data, digest(data), LOCATION, IMAGE).metadata == {
+        "placement": "batch"
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,6 +234,11 @@ def test_a_payload_in_order_is_read() -> None:
         (payload(dagster="1.12.0"), "dagster is 1.12.0 on the host and 1.13."),
         (payload(package="0.0.1"), "fraud-assets is 0.0.1 on the host and "),
         (payload(code="0" * 64), "the code's digest is 000000000000 on the host and "),
+        (payload(python="3.10"), r"Python is 3\.10 on the host and 3\.1[1-9] in the image"),
+        (
+            payload(feeds="1" * 64),
+            "feeds in FRAUD_FEEDS_DIR is 111111111111 on the host and none in the image; build",
+        ),
         (payload().replace(b'"version":1', b'"version":2'), r"another layout .*\(version\)"),
         (payload().replace(b'"step":"{}"', b'"step":7'), r"another layout .*\(step\)"),
         (payload().replace(b'"module"', b'"modul"'), "another layout"),
@@ -130,12 +247,12 @@ def test_a_payload_in_order_is_read() -> None:
 )
 def test_a_payload_out_of_order_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
-        StepPayload.decoded(data, digest(data), LOCATION)
+        StepPayload.decoded(data, digest(data), LOCATION, IMAGE)
 
 
 def test_a_payload_of_another_digest_is_refused() -> None:
     with pytest.raises(RefusedError, match="changed after it was submitted"):
-        StepPayload.decoded(payload() + b" ", digest(payload()), LOCATION)
+        StepPayload.decoded(payload() + b" ", digest(payload()), LOCATION, IMAGE)
 
 
 def test_events_arrive_in_order_and_once(lake: Lake) -> None:

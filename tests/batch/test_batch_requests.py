@@ -2,7 +2,7 @@
 
 import pytest
 
-from resources.batch.port import SPOT_RULES, JobSpec, RetryRule, is_retried, job_name
+from resources.batch.port import SPOT_RULES, JobSpec, RetryRule, is_retried, job_name, tag_value
 from resources.batch.submission import SubmitRequest, to_submit_request
 
 FULL = JobSpec(
@@ -84,6 +84,20 @@ def test_botocore_would_notice_a_field_that_is_none() -> None:
 )
 def test_names_are_made_acceptable(text: str, name: str) -> None:
     assert job_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("fraud_rings", "fraud_rings"),
+        ("mapped[a/b]", "mapped_a/b_"),
+        ("a b.c:d=e+f-g@h", "a b.c:d=e+f-g@h"),
+        ("one\ntwo\tthree*", "one_two_three_"),
+        ("x" * 300, "x" * 256),
+    ],
+)
+def test_tags_are_made_acceptable(text: str, value: str) -> None:
+    assert tag_value(text) == value
 
 
 def test_every_mistake_of_a_job_is_named() -> None:

@@ -46,7 +46,7 @@ def test_aws_says_all_that_it_lacks_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert any(line.startswith("FRAUD_LAKE=") and "reach no folder" in line for line in told)
 
 
-def test_each_place_has_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_place_has_its_adapter(tmp_path: Path) -> None:
     local = bound(Settings(batch="local"))
     assert isinstance(local, BatchStepLauncher)
     assert isinstance(local._batch, LocalBatch)
@@ -58,11 +58,13 @@ def test_each_place_has_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
             batch_definition="fraud-gpu",
             batch_gpus=1,
             batch_attempt_minutes=30,
+            feeds_dir=tmp_path,
         )
     )
     assert isinstance(aws, BatchStepLauncher)
     assert isinstance(aws._batch, AwsBatch)
     assert (aws._job.gpus, aws._job.timeout_seconds) == (1, 1800)
+    assert aws._feeds_dir == tmp_path
     assert "123456789012" not in repr(aws)
 
 

@@ -14,6 +14,7 @@ import pytest
 from resources.batch.aws import AwsBatch
 from resources.batch.launcher import BatchStepLauncher, StepJob
 from resources.batch.local import LocalBatch
+from resources.batch.mail import Chunk
 from resources.batch.payload import CodeLocation
 from resources.batch.port import (
     BatchError,
@@ -78,6 +79,7 @@ class World:
     limit: int = 1
     patience: Patience = QUICK
     location: CodeLocation = LOCATION
+    feeds_dir: Path | None = None
     on_line: Callable[[str], None] = lambda _: None
 
     def run(self, job: str, partition: str | None = None) -> Run:
@@ -99,6 +101,7 @@ class World:
             rows=lambda _asset, _partition: 1,
             limit=self.limit,
             location=self.location,
+            feeds_dir=self.feeds_dir,
             patience=self.patience,
             say=self._say,
         )
@@ -233,6 +236,16 @@ def test_without_a_policy_a_silent_death_fails_the_step(world: World) -> None:
     assert "ended SUCCEEDED after 1 attempt(s) and its container had not reported" in told
 
 
+def test_without_a_policy_deaths_are_made_up_for_as_often_as_the_settings_say(
+    world: World,
+) -> None:
+    world.patience = replace(QUICK, deaths=1)
+    world.command = ("python", "-S", "-c", "pass")
+    told = failure(world.run("fragile_job"))
+    assert len(world.batch.jobs) == 2
+    assert "Exceeded max_retries of 1" in told
+
+
 def test_a_machine_taken_away_in_mid_step_costs_time_and_nothing_else(world: World) -> None:
     world.environment["AFTER_RESULTS"] = "wait"
 
@@ -293,6 +306,71 @@ def test_a_terminated_run_ends_its_job(world: World) -> None:
     assert not lives(int(world.lake.get("pid.txt")))
 
 
+def test_a_job_that_is_ended_lets_go_of_its_leases(world: World) -> None:
+    world.environment["FRAGILE"] = "hold"
+    world.batch = Recorder(LocalBatch(grace_seconds=20))
+
+    def end(line: str) -> None:
+        if line == "ready":
+            world.batch.local.terminate(world.batch.jobs[0], "no longer wanted")
+
+    world.on_line = end
+    assert "no longer wanted" in failure(world.run("fragile_job"))
+    status = ended(world.batch.local, world.batch.jobs[0])
+    assert status.exit_code == 143
+    assert [found.key for found in world.lake.list("leases") if "released" in found.key] == [
+        "leases/held/1.released"
+    ]
+    # What ended is the container; of a step that is to be run again elsewhere nothing is told.
+    sent = [found.key for found in world.lake.list("steps") if "/events/" in found.key]
+    assert sent
+    assert not any(Chunk.model_validate_json(world.lake.get(key)).terminal for key in sent)
+
+
+def test_a_job_that_somebody_ended_is_not_tried_again(world: World) -> None:
+    world.environment["AFTER_RESULTS"] = "wait"
+
+    def end(line: str) -> None:
+        if line == "ready":
+            world.batch.local.terminate(world.batch.jobs[0], "too dear, account 123456789012")
+
+    world.on_line = end
+    run = world.run("numbers_job")
+    told = failure(run)
+    assert "too dear, account <account>; somebody ended it, so it is not tried again" in told
+    assert len(world.batch.jobs) == 1
+    assert materializations(world, "doubled") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "told"),
+    [
+        ({"FRAUD_SEED": "-1"}, ENTRY, "exit code 3 (refused before it could report"),
+        ({}, (*ENTRY, "--no-such-option"), "exit code 2 (the image's entry knows no such command"),
+    ],
+)
+def test_what_a_container_cannot_even_read_is_not_tried_again(
+    world: World, settings: dict[str, str], command: Sequence[str], told: str
+) -> None:
+    world.environment |= settings
+    world.command = command
+    assert told in failure(world.run("numbers_job"))
+    assert len(world.batch.jobs) == 1
+
+
+def test_host_and_image_must_have_the_same_feeds(world: World, tmp_path: Path) -> None:
+    world.feeds_dir = tmp_path / "feeds"
+    world.feeds_dir.mkdir()
+    (world.feeds_dir / "card.yaml").write_text("name: card")
+    told = failure(world.run("numbers_job"))
+    assert "the digest of the feeds in FRAUD_FEEDS_DIR is " in told
+    assert "and none in the image" in told
+    assert len(world.batch.jobs) == 1
+
+    world.environment["FRAUD_FEEDS_DIR"] = str(world.feeds_dir)
+    assert world.run("numbers_job").success
+
+
 def test_a_changed_payload_is_refused(world: World) -> None:
     def spoil(spec: JobSpec) -> None:
         key = f"{spec.command[spec.command.index('--folder') + 1]}/step.json"
@@ -339,7 +417,32 @@ def test_a_service_that_stays_out_fails_the_step_in_the_end(world: World) -> Non
         raise BatchUnavailableError("slow down")
 
     world.batch.on_describe = out
-    world.command = ("python", "-S", "-c", "pass")
+    world.command = ("python", "-S", "-c", "import time; time.sleep(60)")
+    world.patience = replace(QUICK, outage=0.3)
+    assert "slow down" in failure(world.run("fragile_job"))
+    # Blind, the host still ends what it started.
+    status = ended(world.batch.local, world.batch.jobs[0])
+    assert (status.status, status.reason) == ("FAILED", "the Dagster run gave the step up")
+
+
+def test_a_throttle_at_submission_fails_no_step(world: World) -> None:
+    calls = itertools.count(1)
+
+    def throttled(_: JobSpec) -> None:
+        if next(calls) < 4:
+            raise BatchUnavailableError("slow down")
+
+    world.batch = Recorder(world.batch.local, throttled)
+    world.command = ("python", "-S", "-c", "raise SystemExit(7)")
+    assert "exit code 7" in failure(world.run("fragile_job"))
+    assert len(world.batch.jobs) == 1
+
+
+def test_a_service_that_takes_no_job_for_long_fails_the_step(world: World) -> None:
+    def throttled(_: JobSpec) -> None:
+        raise BatchUnavailableError("slow down")
+
+    world.batch = Recorder(world.batch.local, throttled)
     world.patience = replace(QUICK, outage=0.3)
     assert "slow down" in failure(world.run("fragile_job"))
 

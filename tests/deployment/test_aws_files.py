@@ -90,6 +90,8 @@ def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot() -> None:
     assert (python, flag) == ("python", "-m")
     assert importlib.util.find_spec(module) is not None
     assert (container["user"], container["privileged"]) == ("10001", False)
+    # Signals reach the entry, and its children are waited for, by an init as the first process.
+    assert container["linuxParameters"]["initProcessEnabled"] is True
     rules = [rule.request() for rule in SPOT_RULES]
     assert request["retryStrategy"]["evaluateOnExit"] == rules
 

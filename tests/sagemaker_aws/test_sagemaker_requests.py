@@ -1,15 +1,17 @@
 """Requests as AWS's own models take them, names, waiting, and jobs that end badly."""
 
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore import exceptions
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from resources.sagemaker import requests
-from resources.sagemaker.api import Named, PassingError, SageMakerApi, SageMakerError
+from resources.sagemaker.api import Named, PassingError, SageMakerApi, SageMakerError, _told
 from resources.sagemaker.config import Network, SageMakerConfig, safe_name
 from resources.sagemaker.jobs import TRAINING, JobFailedError, run_job
 from resources.sagemaker.waiting import Patience, WaitedTooLongError, wait_for
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 CONFIG = SageMakerConfig(
     role="arn:aws:iam::123456789012:role/fraud-sagemaker",
     image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/fraud@sha256:0a",
+    training_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/trains@sha256:0",
     instance_type="ml.m5.xlarge",
     serving_instance_type="ml.m5.large",
     model_group="fraud",
@@ -48,7 +51,7 @@ def test_the_request_of_a_spot_training_job() -> None:
         "TrainingJobName": "fraud-card-abc-1",
         "RoleArn": "arn:aws:iam::123456789012:role/fraud-sagemaker",
         "AlgorithmSpecification": {
-            "TrainingImage": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/fraud@sha256:0a",
+            "TrainingImage": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/trains@sha256:0",
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["python", "-m", "fraud_assets.sagemaker_train"],
         },
@@ -250,3 +253,45 @@ def test_a_job_that_somebody_else_runs_is_waited_for() -> None:
 def test_how_a_job_ended_is_told(state: str, told: str) -> None:
     with pytest.raises(JobFailedError, match=told):
         run(Script("InProgress", state))
+
+
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/a"
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (exceptions.EndpointConnectionError(endpoint_url=ARN), True),
+        (exceptions.ConnectTimeoutError(endpoint_url=ARN), True),
+        (exceptions.ReadTimeoutError(endpoint_url=ARN), True),
+        (exceptions.ConnectionClosedError(endpoint_url=ARN), True),
+        (exceptions.NoRegionError(), False),
+        (exceptions.NoCredentialsError(), False),
+        (exceptions.ParamValidationError(report=ARN), False),
+    ],
+)
+def test_only_the_network_passes_by_itself(
+    error: exceptions.BotoCoreError,
+    passes: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    with pytest.raises(SageMakerError) as caught, _told("describe_training_job"):
+        raise error
+    assert isinstance(caught.value, PassingError) is passes
+    assert "describe_training_job" in str(caught.value)
+    assert "123456789012" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_missing_region_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with pytest.raises(SageMakerError, match="check the AWS credentials and the region") as caught:
+        SageMakerApi().call("describe_training_job", {"TrainingJobName": "a"}, Named)
+    assert not isinstance(caught.value, PassingError)
+    with pytest.raises(SageMakerError, match="specify a region"):
+        next(SageMakerApi().pages("list_training_jobs", {}, Named))
+    with pytest.raises(SageMakerError, match="specify a region"):
+        SageMakerApi().invoke("endpoint", b"", "text/csv", "text/csv")

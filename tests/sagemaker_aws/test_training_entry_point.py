@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from fraud_assets import sagemaker_fit, sagemaker_train
+from fraud_assets import modelling, sagemaker_train
 from fraud_assets.modelling import FeedRows, fit
 from fraud_assets.sagemaker_fit import Hyperparameters, read_channels
 from fraud_assets.sagemaker_train import Places
@@ -80,7 +80,7 @@ def test_an_interrupted_job_goes_on_after_its_last_step(
     def twice(*_a: object, **_o: object) -> None:
         raise AssertionError("the trees were grown again")
 
-    monkeypatch.setattr(sagemaker_fit, "train_booster", twice)
+    monkeypatch.setattr(modelling, "train_booster", twice)
     assert sagemaker_train.main([]) == 0
     assert files(container.model) == local
 
