@@ -2,14 +2,16 @@
 
 Everything is below `outbox/delivered/<target>/`:
 
-* `alerts/<publication>/<line>.claim` is created before lines are sent, `.json` after: what became
-  of each. A claim without a record is an attempt of which nothing is known.
+* `alerts/<publication>/<line>.claim` or `<first>-<last>.claim` is created before lines are sent,
+  `<first>.json` after: what became of each. A claimed line without an outcome may have been sent;
+  only the attempt that made a claim may take it back.
 * `alerts/<publication>/merged.json` replaces records where they become many.
 * `alerts/<publication>.json` closes a publication; the objects in its folder are removed then.
-* `failures/<run id>.claim` and `.json` are the same for a failed run.
+* `failures/<run id>/` and `failures/<run id>.json` are the same for a failed run.
 * `pause.json` says until when the target is left alone after an outage.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +27,7 @@ _PAUSE_SECONDS: Final = 30.0
 _LONGEST_PAUSE_SECONDS: Final = 900.0
 _MOST_DOUBLINGS: Final = 10
 _MOST_SINGLE: Final = 50
+_CLAIM: Final = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?\.claim")
 
 
 class Outcomes(BaseModel):
@@ -108,25 +111,31 @@ class DeliveryRecord:
         found = Outcomes.merged(parts)
         if len(keys) > _MOST_SINGLE:
             # Else each call would read all that was sent so far of a long publication.
-            self._replace_single(unit, found)
+            self._replace_single(unit, found, found.settled())
         return found
 
-    def claim(self, unit: str, line: int, at: datetime) -> bool:
-        """Notes that lines from this one on are about to be sent.
+    def claimed(self, unit: str) -> set[int]:
+        """Lines of a unit that an attempt was about to send; the settled ones among them, too."""
+        keys = [info.key for info in self._lake.list(f"{self._folder}/{unit}")]
+        return {line for key in keys for line in _claimed_by(key)}
+
+    def claim(self, unit: str, first: int, last: int, at: datetime) -> bool:
+        """Notes that what is not settled of these lines is about to be sent.
 
         Returns:
             False if that was noted before: they may have been sent already.
         """
         data = at.isoformat(timespec="seconds").encode()
-        return self._lake.put(self._key(unit, line, "claim"), data, create=True)
+        return self._lake.put(self._claim_key(unit, first, last), data, create=True)
 
-    def unclaim(self, unit: str, line: int) -> None:
-        """Takes a claim back: nothing was sent."""
-        self._lake.delete([self._key(unit, line, "claim")])
+    def unclaim(self, unit: str, first: int, last: int) -> None:
+        """Takes back a claim that this attempt made: nothing was sent under it."""
+        self._lake.delete([self._claim_key(unit, first, last)])
 
     def note(self, unit: str, line: int, outcomes: Outcomes) -> None:
         """Records what became of lines, the first of which is `line`."""
-        self._lake.put(self._key(unit, line, "json"), outcomes.model_dump_json().encode())
+        key = f"{self._folder}/{unit}/{line:06d}.json"
+        self._lake.put(key, outcomes.model_dump_json().encode())
 
     def close(self, unit: str, outcomes: Outcomes) -> None:
         """Records that nothing of a unit is left, and removes its single records."""
@@ -144,7 +153,8 @@ class DeliveryRecord:
         is_closed = self._lake.exists(closing)
         outcomes = _read(closing, self._lake.get(closing)) if is_closed else self.outcomes(unit)
         if outcomes.set_aside:
-            self._replace_single(unit, Outcomes(delivered=outcomes.delivered))
+            delivered = Outcomes(delivered=outcomes.delivered)
+            self._replace_single(unit, delivered, outcomes.settled())
             self._lake.delete([closing])
         return len(outcomes.set_aside)
 
@@ -187,21 +197,34 @@ class DeliveryRecord:
     def _remove_single(self, unit: str) -> None:
         self._lake.delete([info.key for info in self._lake.list(f"{self._folder}/{unit}")])
 
-    def _replace_single(self, unit: str, outcomes: Outcomes) -> None:
-        """One record for many, written first: nothing delivered is ever without a record."""
+    def _replace_single(self, unit: str, outcomes: Outcomes, settled: set[int]) -> None:
+        """One record for many, written first: nothing delivered is ever without a record.
+
+        Claims on nothing but settled lines go with the records.
+        """
         merged = f"{self._folder}/{unit}/merged.json"
         self._lake.put(merged, outcomes.model_dump_json().encode())
-        claimed = {self._key(unit, line, "claim") for line in outcomes.settled()}
         self._lake.delete(
             [
                 info.key
                 for info in self._lake.list(f"{self._folder}/{unit}")
-                if info.key in claimed or (info.key.endswith(".json") and info.key != merged)
+                if (info.key.endswith(".json") and info.key != merged)
+                or (info.key.endswith(".claim") and _claimed_by(info.key) <= settled)
             ]
         )
 
-    def _key(self, unit: str, line: int, kind: str) -> str:
-        return f"{self._folder}/{unit}/{line:06d}.{kind}"
+    def _claim_key(self, unit: str, first: int, last: int) -> str:
+        lines = f"{first:06d}" if first == last else f"{first:06d}-{last:06d}"
+        return f"{self._folder}/{unit}/{lines}.claim"
+
+
+def _claimed_by(key: str) -> set[int]:
+    """The lines that a claim is about; none if the key is no claim's."""
+    found = _CLAIM.fullmatch(key.rsplit("/", 1)[-1])
+    if found is None:
+        return set()
+    first = int(found["first"])
+    return set(range(first, int(found["last"] or first) + 1))
 
 
 def _read(key: str, data: bytes) -> Outcomes:

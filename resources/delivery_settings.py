@@ -9,6 +9,8 @@ from resources.delivery_target import Target
 from resources.sns import TOPIC_ARN, SnsTarget
 from resources.webhook import WebhookTarget, check_address
 
+NO_TARGET: Final = "No target is set: FRAUD_SNS_TOPIC, FRAUD_WEBHOOK_URL."
+
 LEAST_SECRET: Final = 16
 """Characters of a webhook's secret, at least."""
 

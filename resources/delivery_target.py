@@ -1,6 +1,6 @@
 """Targets: whatever takes messages, and what became of each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -38,7 +38,20 @@ class Postponed:
     wait_seconds: float | None = None
 
 
-Result: TypeAlias = Delivered | Refused | Postponed
+@dataclass(frozen=True)
+class NotTried:
+    """Nothing was sent: an earlier message was postponed, or time was up."""
+
+
+Result: TypeAlias = Delivered | Refused | Postponed | NotTried
+
+InTime: TypeAlias = Callable[[], bool]
+"""Whether a further request may be started."""
+
+
+def no_hurry() -> bool:
+    """For who has all the time."""
+    return True
 
 
 class Target(Protocol):
@@ -54,11 +67,15 @@ class Target(Protocol):
         """How many messages it takes at once."""
         ...
 
-    def send(self, messages: Sequence[Message], /) -> list[Result]:
+    def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
         """Sends at most `batch` messages, in order, without repeating any.
 
+        Args:
+            messages: What to send.
+            in_time: Asked before each request but the first.
+
         Returns:
-            What became of each. After the first that is postponed nothing was tried unless it
-            was part of the same request. Faults of the other side are results, not errors.
+            What became of each. After one that is postponed no further request is started.
+            Faults of the other side are results, not errors.
         """
         ...

@@ -7,7 +7,15 @@ from functools import cached_property, partial
 from typing import Final, Protocol, TypeVar
 
 from resources.delivery_messages import Attributes, Message, UnfitMessageError
-from resources.delivery_target import Delivered, Postponed, Refused, Result
+from resources.delivery_target import (
+    Delivered,
+    InTime,
+    NotTried,
+    Postponed,
+    Refused,
+    Result,
+    no_hurry,
+)
 from resources.scrubbing import scrubbed
 
 TOPIC_ARN: Final = re.compile(
@@ -27,7 +35,8 @@ _DECIMALS: Final = 5
 _REFUSALS: Final = frozenset(
     {"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationError"}
 )
-_MOST_WAIT_SECONDS: Final = 10
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 10
 _SERVER_ERROR: Final = 500
 
 _Answer = TypeVar("_Answer")
@@ -51,8 +60,8 @@ def open_client(region: str) -> SnsClient:
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=_MOST_WAIT_SECONDS,
-        read_timeout=_MOST_WAIT_SECONDS,
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
     client: SnsClient = boto3.client("sns", region_name=region, config=config)
@@ -73,7 +82,7 @@ class SnsTarget:
         name: Names the record of deliveries.
     """
 
-    topic: str
+    topic: str = field(repr=False)
     client_of: Callable[[str], SnsClient] = field(default=open_client, repr=False)
     name: str = "sns"
 
@@ -82,7 +91,7 @@ class SnsTarget:
         """Messages of one request."""
         return 1 if self._is_fifo else BATCH
 
-    def send(self, messages: Sequence[Message], /) -> list[Result]:
+    def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
         """Publishes at most ten messages; see `Target.send`."""
         entries: list[dict[str, object] | Refused] = []
         for message in messages:
@@ -92,8 +101,12 @@ class SnsTarget:
                 entries.append(Refused(str(error)))
         fit = [entry for entry in entries if isinstance(entry, dict)]
         too_much = sum(_size(entry) for entry in fit) > MOST_BYTES
-        sent = iter(self._one_by_one(fit) if len(fit) == 1 or too_much else self._together(fit))
-        return [entry if isinstance(entry, Refused) else next(sent) for entry in entries]
+        if len(fit) == 1 or too_much:
+            sent = self._one_by_one(fit, in_time)
+        else:
+            sent = self._together(fit, in_time)
+        left = iter(sent)
+        return [entry if isinstance(entry, Refused) else next(left) for entry in entries]
 
     @cached_property
     def _is_fifo(self) -> bool:
@@ -118,7 +131,7 @@ class SnsTarget:
             entry["MessageDeduplicationId"] = message.message_id
         return entry
 
-    def _together(self, entries: Sequence[dict[str, object]]) -> list[Result]:
+    def _together(self, entries: Sequence[dict[str, object]], in_time: InTime) -> list[Result]:
         """One request for all; entries that it did not take go out singly, in order."""
         if not entries:
             return []
@@ -131,20 +144,22 @@ class SnsTarget:
         if isinstance(answer, Postponed):
             return [answer] * len(entries)
         if isinstance(answer, Refused):
-            return self._one_by_one(entries)
+            return self._one_by_one(entries, in_time)
         taken = [int(str(one["Id"])) for one in answer.get("Successful", ())]
         results: dict[int, Result] = {place: Delivered() for place in taken}
         missing = [place for place in range(len(entries)) if place not in results]
-        singly = self._one_by_one([entries[place] for place in missing])
+        singly: list[Result] = [NotTried()] * len(missing)
+        if in_time():
+            singly = self._one_by_one([entries[place] for place in missing], in_time)
         results |= dict(zip(missing, singly, strict=True))
         return [results[place] for place in range(len(entries))]
 
-    def _one_by_one(self, entries: Sequence[dict[str, object]]) -> list[Result]:
-        """A request for each, until one is postponed."""
+    def _one_by_one(self, entries: Sequence[dict[str, object]], in_time: InTime) -> list[Result]:
+        """A request for each, until one is postponed or time is up."""
         results: list[Result] = []
         for entry in entries:
-            if results and isinstance(results[-1], Postponed):
-                results.append(Postponed(results[-1].reason))
+            if results and (isinstance(results[-1], Postponed | NotTried) or not in_time()):
+                results.append(NotTried())
                 continue
             answer = _asked(partial(self._client.publish, TopicArn=self.topic, **entry))
             results.append(answer if isinstance(answer, Postponed | Refused) else Delivered())

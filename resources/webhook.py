@@ -19,7 +19,15 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from pydantic import SecretStr
 
 from resources.delivery_messages import Message, UnfitMessageError
-from resources.delivery_target import Delivered, Postponed, Refused, Result
+from resources.delivery_target import (
+    Delivered,
+    InTime,
+    NotTried,
+    Postponed,
+    Refused,
+    Result,
+    no_hurry,
+)
 
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 SIGNATURE_HEADER: Final = "Fraud-Signature"
@@ -68,12 +76,12 @@ class WebhookTarget:
         """Messages of one request."""
         return 1
 
-    def send(self, messages: Sequence[Message], /) -> list[Result]:
+    def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
         """Posts messages in order until one is postponed; see `Target.send`."""
         results: list[Result] = []
         for message in messages:
-            if results and isinstance(results[-1], Postponed):
-                results.append(Postponed(results[-1].reason))
+            if results and (isinstance(results[-1], Postponed | NotTried) or not in_time()):
+                results.append(NotTried())
                 continue
             try:
                 results.append(self._post(message))

@@ -1,5 +1,7 @@
 """Retrains every night."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from fraud_assets.feeds import load_feeds
@@ -24,7 +26,8 @@ def nightly_training(
     """One run a night for the feeds whose labels allow; a night without any is skipped."""
     feeds = load_feeds(settings.feeds_dir)
     versions = Versions(lake)
-    found = [assess(versions, feed, settings) for feed in feeds.values()]
+    now = datetime.now(UTC)
+    found = [assess(versions, feed, settings, now) for feed in feeds.values()]
     ready = sorted(one.feed.name for one in found if isinstance(one, Trainable))
     if not ready:
         reasons = "; ".join(

@@ -17,11 +17,12 @@ from gpu_ops.evidence import RingEvidence, TransactionEvidence
 from resources.bedrock import (
     BedrockExplainer,
     Breaker,
-    ConverseClient,
     explainer_of,
+    open_client,
 )
 from resources.bedrock_cache import ExplanationCache
 from resources.bedrock_prompt import facts_of, key_of, request_of
+from resources.bedrock_service import ConverseClient
 from resources.bedrock_settings import BedrockSettings
 from resources.bedrock_usage import Prices, Usage, UsageLedger, usage_of
 from resources.explainer import CheckedExplainer, TemplateExplainer, counted
@@ -85,7 +86,7 @@ class Bedrock:
     asked: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
-    def client(self, attempts: int = 1, timeout: float = 5.0) -> ConverseClient:
+    def client(self, timeout: float = 5.0) -> ConverseClient:
         import boto3
         from botocore.config import Config
 
@@ -97,7 +98,7 @@ class Bedrock:
             aws_secret_access_key="testing",  # noqa: S106 - of the server of these tests
             config=Config(
                 read_timeout=timeout,
-                retries={"mode": "adaptive", "total_max_attempts": attempts},
+                retries={"mode": "adaptive", "total_max_attempts": 1},
             ),
         )
         return made
@@ -165,6 +166,7 @@ class Made:
     model: str = MODEL
     now: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
     seconds: float = 0.0
+    waited: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         asking = BedrockExplainer(
@@ -175,6 +177,7 @@ class Made:
                 self.lake, self.daily_tokens, self.prices, lambda: self.now, lambda: self.seconds
             ),
             Breaker(elapsed=lambda: self.seconds),
+            self.waited.append,
         )
         self.explainer = CheckedExplainer(asking, generator=asking.generator)
 
@@ -318,9 +321,11 @@ def test_an_answer_of_another_form_is_charged_at_its_most(lake: Lake, bedrock: B
 
 def test_throttling_is_waited_out(lake: Lake, bedrock: Bedrock) -> None:
     bedrock.replies = [Reply(status=429, error="ThrottlingException")]
-    made = Made(lake, lambda: bedrock.client(attempts=3))
+    made = Made(lake, bedrock.client)
     assert made.texts(CASE) == [GOOD]
     assert len(bedrock.asked) == 2
+    (waited,) = made.waited
+    assert 0 <= waited <= 2
     assert usage_of(lake, TODAY) == Usage(requests=1, input_tokens=500, output_tokens=80)
 
 
@@ -333,8 +338,8 @@ def test_an_outage_of_an_hour_costs_a_few_questions(lake: Lake, bedrock: Bedrock
         texts += made.texts(case)
         made.seconds += 30
     assert texts == [TemplateExplainer().explain(case) for case in several]
-    # Three, then one each ten minutes.
-    assert len(bedrock.asked) == 3 + 5
+    # Three questions, then one each ten minutes, of three attempts each.
+    assert len(bedrock.asked) == (3 + 5) * 3
     assert made.counts == {
         "template (left alone after failures)": 112,
         "template (outage)": 8,
@@ -348,24 +353,54 @@ def test_an_outage_of_an_hour_costs_a_few_questions(lake: Lake, bedrock: Bedrock
 
 def test_only_failures_in_a_row_stop_the_asking(lake: Lake, bedrock: Bedrock) -> None:
     away = Reply(status=503, error="ServiceUnavailableException")
-    bedrock.replies = [away, away, Reply(), away, away, Reply()]
+    two_questions = [away] * 6
+    bedrock.replies = [*two_questions, Reply(), *two_questions, Reply()]
     Made(lake, bedrock.client).texts(*cases(6))
-    assert len(bedrock.asked) == 6
+    assert len(bedrock.asked) == 14
 
 
 def test_a_slow_answer_is_not_waited_for_and_counts_against_the_budget(
     lake: Lake, bedrock: Bedrock
 ) -> None:
-    bedrock.usual = Reply(delay=1.0)
+    bedrock.usual = Reply(delay=0.5)
     made = Made(lake, lambda: bedrock.client(timeout=0.1))
     started = time.monotonic()
     assert made.texts(*cases(20))[0].startswith("Cash withdrawal")
     assert time.monotonic() - started < 5
-    assert len(bedrock.asked) == 3
+    assert len(bedrock.asked) == 9
     assert made.counts == {"template (left alone after failures)": 17, "template (timeout)": 3}
     used = usage_of(lake, TODAY)
-    assert (used.requests, used.input_tokens) == (3, 0)
-    assert used.assumed_tokens > 2_000
+    assert (used.requests, used.input_tokens) == (9, 0)
+    assert used.assumed_tokens > 6_000
+
+
+def test_each_attempt_whose_answer_is_lost_is_counted(
+    lake: Lake, bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the client that is used outside of tests, whatever attempts botocore is set to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", bedrock.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
+    bedrock.replies = [Reply(delay=0.5), Reply(status=504, error="GatewayTimeout"), Reply()]
+    made = Made(lake, lambda: open_client("eu-west-1", 0.2))
+    assert made.texts(CASE) == [GOOD]
+    assert len(bedrock.asked) == 3
+    used = usage_of(lake, TODAY)
+    assert (used.requests, used.input_tokens, used.output_tokens) == (3, 500, 80)
+    # Each of the two at its most, some 700 to 1,500 tokens.
+    assert 1_400 < used.assumed_tokens < 3_000
+
+
+def test_an_attempt_that_does_not_fit_into_the_day_is_not_made(
+    lake: Lake, bedrock: Bedrock
+) -> None:
+    bedrock.replies = [Reply(status=504, error="GatewayTimeout")] * 3
+    # One question at its most has some 700 to 1,500 tokens, so two do not fit.
+    made = Made(lake, bedrock.client, daily_tokens=1_350)
+    assert made.texts(CASE) == [TEMPLATE]
+    assert len(bedrock.asked) == 1
+    assert made.counts == {"template (budget spent)": 1}
 
 
 @pytest.mark.parametrize(

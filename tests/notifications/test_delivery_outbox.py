@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resources.delivery import deliver, retry_set_aside
+from resources.delivery import deliver, deliver_all, retry_set_aside
 from resources.delivery_messages import Message
 from resources.delivery_record import DeliveryRecord
-from resources.delivery_target import Delivered, Postponed, Refused, Result
+from resources.delivery_target import (
+    Delivered,
+    InTime,
+    NotTried,
+    Postponed,
+    Refused,
+    Result,
+    no_hurry,
+)
 from resources.errors import LakeUnavailableError
 from resources.lake import Lake
 from resources.leases import lease
@@ -33,7 +41,8 @@ class Desk:
     got: list[str] = field(default_factory=list)
     asked: int = 0
 
-    def send(self, messages: Sequence[Message], /) -> list[Result]:
+    def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
+        assert in_time()
         self.asked += 1
         if self.away:
             return [self.away.pop(0)] * len(messages)
@@ -45,6 +54,10 @@ class Desk:
                 self.got.append(message.message_id)
                 results.append(Delivered())
         return results
+
+
+class BrokenOffError(Exception):
+    """The process dies."""
 
 
 @pytest.mark.parametrize("batch", [1, 2, 10])
@@ -192,10 +205,10 @@ def test_only_what_may_have_arrived_counts_as_repeated(
     assert deliver(lake, desk, clock=hand_clock.clock).repeated == 0
 
     class Half(Desk):
-        def send(self, messages: Sequence[Message], /) -> list[Result]:
+        def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
             if self.asked:
-                return super().send(messages)
-            return [*super().send(messages[:1]), Postponed("time-out", maybe_sent=True)]
+                return super().send(messages, in_time)
+            return [*super().send(messages[:1], in_time), Postponed("time-out", maybe_sent=True)]
 
     publish(2, "c", "d")
     half = Half(batch=2)
@@ -203,6 +216,118 @@ def test_only_what_may_have_arrived_counts_as_repeated(
     hand_clock.at += timedelta(hours=1)
     assert deliver(lake, half, clock=hand_clock.clock).repeated == 1
     assert half.got == ["c", "d"]
+
+
+def test_an_attempt_of_unknown_outcome_is_remembered_through_an_outage(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(1, "a", "b", "c")
+    desk = Desk(batch=2)
+
+    def dies(*_: object) -> None:
+        raise BrokenOffError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeliveryRecord, "note", dies)
+        with pytest.raises(BrokenOffError):
+            deliver(lake, desk, clock=hand_clock.clock)
+    # Surely nothing is sent now, which says nothing about the attempt before.
+    desk.away = [Postponed("busy")] * 3
+    assert deliver(lake, desk, clock=hand_clock.clock).repeated == 0
+    hand_clock.at += timedelta(hours=1)
+    report = deliver(lake, desk, clock=hand_clock.clock)
+    assert (report.delivered, report.repeated) == (3, 2)
+    assert desk.got == ["a", "b", "a", "b", "c"]
+
+
+def test_doubt_is_kept_for_each_line_of_a_batch(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    publish(1, "a", "b", "c", "d")
+
+    class Patchy(Desk):
+        def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
+            if self.asked:
+                return super().send(messages, in_time)
+            taken = super().send(messages[:1], in_time)
+            return [*taken, Postponed("busy"), Postponed("time-out", maybe_sent=True), NotTried()]
+
+    patchy = Patchy(batch=4)
+    report = deliver(lake, patchy, clock=hand_clock.clock)
+    assert (report.delivered, report.repeated, patchy.asked) == (1, 0, 1)
+    assert [info.key for info in lake.list("outbox/delivered/desk/alerts")] == [
+        "outbox/delivered/desk/alerts/00000001/000000.json",
+        "outbox/delivered/desk/alerts/00000001/000002.claim",
+    ]
+    hand_clock.at += timedelta(hours=1)
+    report = deliver(lake, patchy, clock=hand_clock.clock)
+    assert (report.delivered, report.repeated) == (3, 1)
+
+
+def test_what_was_refused_and_goes_out_on_request_is_no_repetition(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    publish(1, "bad", "b", "c")
+
+    class Then(Desk):
+        def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
+            if self.asked == 1:
+                self.away = [Postponed("time-out", maybe_sent=True)]
+            return super().send(messages, in_time)
+
+    then = Then(refused={"bad"})
+    deliver(lake, then, clock=hand_clock.clock)
+    then.refused.clear()
+    # The publication is still open, and the target no longer left alone: a person mended it.
+    assert retry_set_aside(lake, "desk") == 1
+    report = deliver(lake, then, clock=hand_clock.clock)
+    assert (then.got, report.repeated) == (["bad", "b", "c"], 1)
+
+
+@dataclass
+class Slow(Desk):
+    """A target of which each request takes a while."""
+
+    clock: "HandClock | None" = None
+    seconds: float = 15.0
+
+    def send(self, messages: Sequence[Message], /, in_time: InTime = no_hurry) -> list[Result]:
+        results = super().send(messages, in_time)
+        assert self.clock is not None
+        self.clock.at += timedelta(seconds=self.seconds)
+        return results
+
+
+@pytest.mark.parametrize("fault", [None, Postponed("busy"), Postponed("late", maybe_sent=True)])
+def test_targets_share_the_time_of_a_tick_and_none_starves(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock", fault: Postponed | None
+) -> None:
+    publish(1, *(f"m{number}" for number in range(9)))
+    desks = [Slow(name, clock=hand_clock) for name in ("one", "other")]
+    for desk in desks:
+        desk.away = [] if fault is None else [fault] * 99
+    started = hand_clock.at
+    reports = deliver_all(lake, desks, clock=hand_clock.clock)
+    # Dagster ends a tick after 60 seconds.
+    assert (hand_clock.at - started).total_seconds() <= 45
+    assert [desk.asked for desk in desks] == [1, 1]
+    assert [report.more for report in reports] == [fault is None] * 2
+
+
+def test_a_target_that_used_up_the_time_leaves_the_next_a_request(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    publish(1, "a", "b")
+    desks = [Slow("one", clock=hand_clock, seconds=26.0), Slow("other", clock=hand_clock)]
+    assert [one.delivered for one in deliver_all(lake, desks, clock=hand_clock.clock)] == [1, 1]
+
+
+def test_time_that_one_target_does_not_need_goes_to_the_next(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    publish(1, *(f"m{number}" for number in range(9)))
+    desks = [Slow(name, clock=hand_clock, seconds=one) for name, one in (("a", 0.1), ("b", 5.0))]
+    assert [one.delivered for one in deliver_all(lake, desks, clock=hand_clock.clock)] == [9, 5]
 
 
 def test_failed_runs_go_out_in_the_order_of_time(lake: Lake) -> None:
@@ -237,10 +362,6 @@ def test_pauses_double_up_to_a_quarter_of_an_hour(
     pause = record.pause()
     assert pause is not None
     assert (pause.until - hand_clock.at).total_seconds() == 100
-
-
-class BrokenOffError(Exception):
-    """The process dies."""
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -321,12 +442,7 @@ def test_records_of_a_long_publication_are_merged_and_lose_nothing(
     ids = [f"m{number:03d}" for number in range(130)]
     publish(1, *ids)
 
-    class Slow(Desk):
-        def send(self, messages: Sequence[Message], /) -> list[Result]:
-            hand_clock.at += timedelta(seconds=0.4)
-            return super().send(messages)
-
-    slow = Slow(refused={"m007"})
+    slow = Slow(refused={"m007"}, clock=hand_clock, seconds=0.4)
     kept = []
     while deliver(lake, slow, clock=hand_clock.clock).more:
         kept.append(len(lake.list("outbox/delivered/desk")))
@@ -367,12 +483,7 @@ def test_time_is_bounded_and_the_rest_goes_out_next_time(
 ) -> None:
     publish(1, "a", "b", "c")
 
-    class Slow(Desk):
-        def send(self, messages: Sequence[Message], /) -> list[Result]:
-            hand_clock.at += timedelta(seconds=20)
-            return super().send(messages)
-
-    slow = Slow()
+    slow = Slow(clock=hand_clock, seconds=20.0)
     report = deliver(lake, slow, clock=hand_clock.clock)
     assert (report.delivered, report.more) == (2, True)
     report = deliver(lake, slow, clock=hand_clock.clock)

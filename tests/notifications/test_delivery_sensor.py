@@ -56,7 +56,7 @@ def test_an_outage_fails_the_tick_keeps_its_progress_and_stops_no_other_target(
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr("resources.delivery._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("resources.delivery_work._RETRY_SECONDS", 0.0)
     both = {
         "sns_topic": "arn:aws:sns:eu-west-1:123456789012:alerts",
         "webhook_url": SecretStr(receiver.url),

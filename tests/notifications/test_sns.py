@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -231,6 +232,7 @@ def test_a_topic_that_is_gone_stops_the_target_and_loses_nothing(
     topic = Topic(aws)
     publish(1, "a", "b")
     gone = SnsTarget(f"{TOPIC}-gone", lambda _: client("sns", aws))
+    assert TOPIC.split(":")[4] not in repr(gone)  # the number of the account
     report = deliver(lake, gone, clock=hand_clock.clock)
     assert report.set_aside == []
     assert "SNS answered NotFound" in report.problems[0]
@@ -323,6 +325,45 @@ def test_a_throttled_entry_is_postponed_and_only_it_goes_out_later(
     report = deliver(lake, target, clock=hand_clock.clock)
     assert (report.delivered, report.repeated) == (1, 0)
     assert scripted.asked == [("batch", ["a", "b", "c"]), ("single", ["b"]), ("single", ["b"])]
+
+
+def test_an_entry_that_timed_out_is_not_sent_again_in_the_same_call(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    from botocore.exceptions import ReadTimeoutError
+
+    publish(1, *"abc")
+    partial = {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1"}, {"Id": "2"}]}
+    late = ReadTimeoutError(endpoint_url="https://sns.eu-west-1.amazonaws.com")
+    scripted = Scripted(batches=[partial], singles=[late])
+    report = deliver(lake, scripted.target(), clock=hand_clock.clock)
+    assert scripted.asked == [("batch", ["a", "b", "c"]), ("single", ["b"])]
+    assert (report.delivered, hand_clock.slept) == (1, [])
+    hand_clock.sleep(60)
+    report = deliver(lake, scripted.target(), clock=hand_clock.clock)
+    assert scripted.asked[2:] == [("batch", ["b", "c"])]
+    # Only the entry that timed out can arrive twice.
+    assert (report.delivered, report.repeated) == (2, 1)
+
+
+def test_entries_that_go_out_singly_keep_within_the_time(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock"
+) -> None:
+    publish(1, *"abcdefghij")
+
+    @dataclass
+    class Slow(Scripted):
+        def publish(self, **request: Any) -> object:  # noqa: ANN401 - as boto3's
+            hand_clock.at += timedelta(seconds=9)
+            return super().publish(**request)
+
+    slow = Slow(batches=[{"Successful": [], "Failed": []}])
+    report = deliver(lake, slow.target(), clock=hand_clock.clock)
+    # Started after 0, 9 and 18 seconds; after 27 none is.
+    assert (report.delivered, report.more, report.problems) == (3, True, [])
+    report = deliver(lake, slow.target(), clock=hand_clock.clock)
+    assert (report.delivered, report.repeated) == (7, 0)
+    assert slow.asked[-1] == ("batch", list("defghij"))
 
 
 def test_what_errors_mean() -> None:
