@@ -1,6 +1,7 @@
 """The first half of the model layer: labelled rows, and a model trained on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
@@ -10,7 +11,9 @@ from pydantic import Field
 from fraud_assets import layers
 from fraud_assets.described import described
 from fraud_assets.feeds import load_feeds
+from fraud_assets.labelled_rows import training_frame
 from fraud_assets.measure import StepMeter
+from fraud_assets.metadata import PREVIEW_ROWS
 from fraud_assets.model_lineage import IMPORTANCE_LINEAGE, TRAINING_LINEAGE
 from fraud_assets.model_schemas import IMPORTANCE, TRAINING_SET
 from fraud_assets.modelling import MAX_TRAINING_ROWS, SPLIT, FeedRows, fit, importance
@@ -30,7 +33,8 @@ from fraud_assets.training import (
     TRAINED_ON,
     Trainable,
     assess,
-    training_frame,
+    trained_on,
+    trained_on_of,
 )
 from resources.lake import Lake
 from resources.registry import ModelRegistry, write_model
@@ -62,13 +66,17 @@ def training_set(
 ) -> Iterator[PublicationEvent]:
     """Labelled transactions with their features, split by time into train, validation and test.
 
-    Gaps of the feed's label delay lie between the windows, and only labels known when the test
-    begins are learned from. Payers known to be compromised leave the test.
+    Between the windows, and between the test and now, lies the age at which 99 % of the legitimate
+    labels are known, or the feed's label delay where that is longer. Only labels known when the
+    test begins are learned from. Payers known to be compromised leave the test.
     """
     with StepMeter() as meter:
         versions = Versions(lake)
         feeds = load_feeds(settings.feeds_dir)
-        found = [assess(versions, feeds[name], settings) for name in config.feeds or sorted(feeds)]
+        now = datetime.now(UTC)
+        found = [
+            assess(versions, feeds[name], settings, now) for name in config.feeds or sorted(feeds)
+        ]
         ready = [one for one in found if isinstance(one, Trainable)]
         if not ready:
             reasons = "; ".join(
@@ -78,23 +86,24 @@ def training_set(
                 description=f"No feed has labels to train on. {reasons}", allow_retries=False
             )
         attempt = versions.begin(layers.snapshot_slot("training_set"), context.run.run_id)
-        checks = []
+        checks, heads = [], []
         for one in ready:
             frame = training_frame(
                 versions, one, max_training_rows=MAX_TRAINING_ROWS, seed=settings.seed
             )
             attempt.write_table(frame, part=f"part-{one.feed.name}")
             checks += TRAINING_SET.violations(frame)
+            heads.append(frame.select(*IDENTITY, *ROLES).head(PREVIEW_ROWS))
         draft = Draft(
             attempt=attempt,
             checks=[TRAINING_SET.result(checks, rejected_label(attempt))],
-            inputs={one.prepped.slot: one.prepped.content_id for f in ready for one in f.sources},
+            inputs={name: content for one in ready for name, content in trained_on(one).items()},
             extra={
                 _SPLITS: {one.feed.name: SPLIT.dump_python(one.split, mode="json") for one in ready}
             },
             metadata={
                 "feeds": ", ".join(one.feed.name for one in ready),
-                **described(TRAINING_SET, frame, TRAINING_LINEAGE, [*IDENTITY, *ROLES]),
+                **described(TRAINING_SET, in_turns(heads), TRAINING_LINEAGE),
             },
         )
         yield from publish(versions, draft, meter)
@@ -131,19 +140,16 @@ def fraud_model(
             parts = fit(rows, settings, settings.engine)
             card = write_model(attempt, parts)
             tables.append(importance(rows.feed, parts.booster))
-            features = {
-                slot: content
-                for slot, content in training.inputs.items()
-                if slot.startswith(f"prepped/feed={rows.feed}/")
-            }
             newest = versions.publish(
-                attempt, inputs=inputs_of(training), extra={TRAINED_ON: {**features}}
+                attempt,
+                inputs=inputs_of(training),
+                extra={TRAINED_ON: trained_on_of(training, rows.feed)},
             )
             figures[f"{rows.feed}_model"] = f"{rows.feed}-{newest.number}"
             figures |= {f"{rows.feed}_{name}_rows": n.rows for name, n in card.windows.items()}
         if newest is None:
             raise dg.Failure(description="The training set is empty.", allow_retries=False)
-        shown = pl.concat(tables)
+        shown = in_turns(tables)
         yield materialization(
             newest,
             meter,
@@ -153,6 +159,12 @@ def fraud_model(
                 **described(IMPORTANCE, shown, IMPORTANCE_LINEAGE),
             },
         )
+
+
+def in_turns(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of tables of one schema, one of each in turn: a preview then shows every feed."""
+    rows = [table.with_row_index("turn") for table in tables]
+    return pl.concat(rows).sort("turn", maintain_order=True).drop("turn")
 
 
 def inputs_of(training: Manifest) -> dict[str, str]:

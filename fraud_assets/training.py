@@ -1,43 +1,32 @@
-"""Labelled rows for training and evaluation, as they could be known at each moment."""
+"""Whether the labels of a feed allow a model at a moment, and on which windows."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import polars as pl
+from pydantic import JsonValue
 
 from fraud_assets import layers
 from fraud_assets.feeds import Feed
+from gpu_ops.label_maturity import label_maturity
 from gpu_ops.splits import (
+    DAY,
     SplitImpossibleError,
     TimeSplit,
     enough_labels,
-    not_known_compromised,
+    matured_by,
     rows_in,
     time_split,
     usable_labels,
 )
-from gpu_ops.training_rows import training_sample
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
 
-DEFAULT_LABEL_DELAY: Final = timedelta(days=7)
-"""Gap between the windows where a feed says no label delay: chargebacks take about a week."""
-
 TRAINED_ON: Final = "trained_on"
-"""In a model's manifest: slot to content of the features that it was trained on."""
+"""In a model's manifest: the features and labels that it was trained on, as `trained_on`."""
 
 IDENTITY: Final = ("transaction_id", "occurred_at", "feed", "payer_id", "transaction_amount")
 ROLES: Final = ("window", "is_fraud", "weight")
-_RAW_COLUMNS: Final = (
-    "transaction_id",
-    "occurred_at",
-    "payer_id",
-    "amount",
-    "is_fraud",
-    "label_known_at",
-)
 
 
 @dataclass(frozen=True)
@@ -50,11 +39,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Trainable:
-    """A feed whose labels allow a model."""
+    """A feed whose labels allow a model.
+
+    Attributes:
+        feed: Whose.
+        split: The windows.
+        sources: What is read, oldest first.
+        now: The moment of which this is true; labels known later are not looked at.
+        known_test_labels: Rows of the test window whose label is known by then.
+    """
 
     feed: Feed
     split: TimeSplit
     sources: tuple[Source, ...]
+    now: datetime
+    known_test_labels: int
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,18 @@ class NotTrainable:
     reason: str
 
 
-def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | NotTrainable:
-    """Whether a feed's labels and time span allow training now, and on which windows."""
+def assess(
+    versions: Versions, feed: Feed, settings: Settings, now: datetime
+) -> Trainable | NotTrainable:
+    """Whether a feed's labels and time span allow training, and on which windows.
+
+    Args:
+        versions: The lake.
+        feed: Whose labels.
+        settings: Days looked back, and the least number of frauds.
+        now: Labels that become known at this moment or later do not exist yet. The windows end
+            where labels had the time to become known by now.
+    """
     sources = _recent(_sources(versions, feed.name), settings.training_days)
     bounds = [
         (source.raw.event_from, source.raw.event_to)
@@ -79,121 +88,60 @@ def assess(versions: Versions, feed: Feed, settings: Settings) -> Trainable | No
     # One row with a date of long ago must not stretch the windows over decades.
     first = max(min(low for low, _ in bounds), last - timedelta(days=settings.training_days))
     raw = versions.scan_all([source.raw for source in sources])
+    maturity = label_maturity(raw, feed.label_delay, first=first, now=now)
     try:
-        split = time_split(first, last, label_maturity(raw, feed.label_delay))
+        split = time_split(first, min(last, matured_by(now, maturity, first)), maturity)
     except SplitImpossibleError as error:
-        return NotTrainable(feed, str(error))
+        return NotTrainable(feed, f"{error}; {_explained(maturity, feed.label_delay)}")
     reasons = enough_labels(raw, split, settings.min_fraud_labels)
     if reasons:
         return NotTrainable(feed, "; ".join(reasons))
-    return Trainable(feed, split, tuple(sources))
+    known = rows_in(split.test) & usable_labels(now).is_not_null()
+    return Trainable(feed, split, tuple(sources), now, raw.select(known.sum()).collect().item())
 
 
-def label_maturity(raw: pl.LazyFrame, declared: timedelta | None) -> timedelta:
-    """The age at which the label of a legitimate transaction is known, seen or declared.
-
-    The gap between the windows must not be shorter. Frauds are often known sooner than the rest:
-    in a window that ends too late only they have labels, so frauds look several times as frequent
-    as they are, and every calibration on it is wrong.
-
-    Args:
-        raw: `occurred_at`, `is_fraud` and `label_known_at` of a feed.
-        declared: The feed's own label delay.
-
-    Returns:
-        The greater of the declared delay (a week without one) and what 99 % of the legitimate
-        labels took.
-    """
-    taken = pl.col("label_known_at") - pl.col("occurred_at")
-    seen = raw.filter(~pl.col("is_fraud")).select(
-        taken.dt.total_microseconds().quantile(0.99, interpolation="higher")
+def _explained(maturity: timedelta, declared: timedelta | None) -> str:
+    declares = "none" if declared is None else f"{declared / DAY:g}"
+    return (
+        "a gap is the age at which 99 % of legitimate labels are known "
+        f"({maturity / DAY:g} {'day' if maturity == DAY else 'days'}; "
+        f"the feed declares {declares}), and younger transactions do "
+        "not count"
     )
-    longest = seen.collect().item()
-    asked = DEFAULT_LABEL_DELAY if declared is None else declared
-    return asked if longest is None else max(asked, timedelta(microseconds=int(longest)))
 
 
 def trained_on(found: Trainable | NotTrainable) -> dict[str, str]:
-    """The features that training would read now: slot to content; none without enough labels."""
-    sources = found.sources if isinstance(found, Trainable) else ()
-    return {source.prepped.slot: source.prepped.content_id for source in sources}
-
-
-def training_frame(
-    versions: Versions, trainable: Trainable, *, max_training_rows: int, seed: int
-) -> pl.DataFrame:
-    """The labelled rows of the three windows with their features.
-
-    Labels of training and validation are those known when the test window starts. Training rows
-    are every fraud and a weighted sample of the rest; validation and test rows are all rows with a
-    known label, the test without payers whose fraud was known before the row's day.
+    """What training would read now; nothing without enough labels.
 
     Returns:
-        transaction_id, occurred_at, feed, payer_id, transaction_amount, window, is_fraud, weight
-        and the features.
+        The slots of the features with their content, and `labels/feed=<feed>` with the windows
+        and the number of labels known in the test. The labels of the other windows are those
+        known when the test starts, so they do not change while the windows stay.
     """
-    parts = list(_roles(versions, trainable, max_training_rows, seed))
-    return pl.concat(parts)
+    if isinstance(found, NotTrainable):
+        return {}
+    split = found.split
+    ends = " ".join(
+        moment.isoformat()
+        for window in (split.train, split.validation, split.test)
+        for moment in (window.start, window.end)
+    )
+    return {source.prepped.slot: source.prepped.content_id for source in found.sources} | {
+        _labels_of(found.feed.name): f"{ends} {found.known_test_labels}"
+    }
 
 
-def _roles(
-    versions: Versions, trainable: Trainable, max_training_rows: int, seed: int
-) -> Iterator[pl.DataFrame]:
-    raw = (
-        versions.scan_all([source.raw for source in trainable.sources])
-        .select(_RAW_COLUMNS)
-        .collect()
-    )
-    roles = _with_roles(raw, trainable.split, max_training_rows, seed)
-    start = 0
-    for source in trainable.sources:
-        mine = roles.slice(start, source.raw.rows)
-        start += source.raw.rows
-        features = versions.scan(source.prepped).drop("transaction_id", "occurred_at")
-        # Both stand in the order (occurred_at, transaction_id), which their contracts check.
-        yield (
-            pl.concat([mine.lazy(), features], how="horizontal", strict=True)
-            .filter(pl.col("window").is_not_null())
-            .with_columns(feed=pl.lit(trainable.feed.name))
-            .select(*IDENTITY, *ROLES, pl.exclude(*IDENTITY, *ROLES))
-            .collect()
-        )
+def trained_on_of(training: Manifest, feed: str) -> dict[str, JsonValue]:
+    """What one feed's part of a training set was made of, as `trained_on` told it."""
+    return {
+        name: made_of
+        for name, made_of in training.inputs.items()
+        if name == _labels_of(feed) or name.startswith(f"prepped/feed={feed}/")
+    }
 
 
-def _with_roles(
-    raw: pl.DataFrame, split: TimeSplit, max_training_rows: int, seed: int
-) -> pl.DataFrame:
-    """The raw rows, in their order, with window, label and weight; no window: not used."""
-    known_at_test = usable_labels(split.test.start)
-    known_by_now = usable_labels(datetime.now(UTC))
-    window = (
-        pl.when(rows_in(split.train) & known_at_test.is_not_null())
-        .then(pl.lit("train"))
-        .when(rows_in(split.validation) & known_at_test.is_not_null())
-        .then(pl.lit("validation"))
-        .when(rows_in(split.test) & known_by_now.is_not_null() & not_known_compromised())
-        .then(pl.lit("test"))
-    )
-    placed = raw.select(
-        "transaction_id",
-        "occurred_at",
-        "payer_id",
-        # The feature `amount` is Float32; money is counted in the exact one.
-        pl.col("amount").alias("transaction_amount"),
-        window.alias("window"),
-        known_by_now.alias("is_fraud"),
-    )
-    sample = training_sample(
-        placed.filter(pl.col("window") == "train").select("transaction_id", "is_fraud"),
-        max_training_rows=max_training_rows,
-        seed=seed,
-    ).select("transaction_id", "weight")
-    weighted = placed.join(sample, on="transaction_id", how="left", maintain_order="left")
-    is_dropped = (pl.col("window") == "train") & pl.col("weight").is_null()
-    return weighted.with_columns(
-        window=pl.when(is_dropped).then(None).otherwise(pl.col("window")),
-        weight=pl.col("weight").fill_null(1.0),
-    )
+def _labels_of(feed: str) -> str:
+    return f"labels/feed={feed}"
 
 
 def _recent(sources: list[Source], days: int) -> list[Source]:

@@ -1,11 +1,12 @@
 """Which feeds can be trained, and for which of them that could change anything."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from fraud_assets import state
 from fraud_assets.feeds import Feed
 from fraud_assets.state import UploadState
-from fraud_assets.training import TRAINED_ON, Trainable, assess, trained_on
+from fraud_assets.training import TRAINED_ON, NotTrainable, Trainable, assess, trained_on
 from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
 from resources.versions import Versions
@@ -38,7 +39,7 @@ class TrainingPlan:
         for name in names:
             if name not in with_rows:
                 continue
-            found = assess(self._versions, self._feeds[name], self._settings)
+            found = self._assess(name)
             if isinstance(found, Trainable):
                 ready.append(name)
             else:
@@ -48,18 +49,20 @@ class TrainingPlan:
     def nothing_new(self, feed: str) -> str | None:
         """Why training could only end as last time; None with other rows, or no verdict yet.
 
-        The features that a model was trained on are in its manifest, so a run that was killed
-        between reading new rows and training them is made up for.
+        So it is as well once labels have matured since: the windows move, or more of the test is
+        known. What a model was trained on is in its manifest, so a run that was killed between
+        reading new rows and training them is made up for.
         """
         verdicts = self._registry.list(feed)
         newest = self._registry.latest(feed)
         if not verdicts or newest is None or newest.version != verdicts[-1].version:
             return None
-        if newest.manifest.extra.get(TRAINED_ON) != trained_on(
-            assess(self._versions, self._feeds[feed], self._settings)
-        ):
+        if newest.manifest.extra.get(TRAINED_ON) != trained_on(self._assess(feed)):
             return None
         return (
             f"no model for {feed}: {feed}-{newest.version} is {verdicts[-1].status.lower()} and "
             f"nothing new was landed; {'; '.join(verdicts[-1].reasons)}"
         )
+
+    def _assess(self, feed: str) -> Trainable | NotTrainable:
+        return assess(self._versions, self._feeds[feed], self._settings, datetime.now(UTC))

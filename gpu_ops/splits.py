@@ -1,4 +1,4 @@
-"""Windows of time for training, validation and test, with the label delay between them."""
+"""Windows of time for training, validation and test, with a gap for labels between them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ class Window:
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Three windows in order, apart by at least the label delay.
+    """Three windows in order, apart by at least the time that labels take.
 
     Whoever trains at the start of the test window knows the labels of the two other windows by
     then, and whoever trains at the start of the validation window those of the first.
@@ -46,7 +46,8 @@ class TimeSplit:
         train: Fits the forest and the booster.
         validation: Stops training early and calibrates.
         test: Measures; a whole number of UTC days from a midnight on, and the rest.
-        label_delay: Usual time from a transaction to its label.
+        label_delay: The least gap: the age at which nearly all labels are known, however soon
+            the feed expects them.
     """
 
     train: Window
@@ -76,7 +77,7 @@ def time_split(
     Args:
         event_from: Earliest transaction.
         event_to: Latest transaction, inclusive.
-        label_delay: Gap before validation and before test.
+        label_delay: Least gap before validation and before test.
         train_share: Of the span without the gaps.
         validation_share: Of the same; the test window gets what is left.
 
@@ -88,6 +89,9 @@ def time_split(
         raise ValueError(f"shares {train_share} and {validation_share} leave a window empty")
     end = event_to.astimezone(UTC) + _MICROSECOND
     start = event_from.astimezone(UTC)
+    # Compared before it is subtracted: a delay of centuries leads out of the calendar.
+    if label_delay > (end - start) / 2:
+        raise _too_short(end - start, label_delay)
     shared = end - start - 2 * label_delay
     days = shared / DAY
     validation_days = max(1, round(days * validation_share))
@@ -97,18 +101,27 @@ def time_split(
     validation_start = validation_end - validation_days * DAY
     train_end = validation_start - label_delay
     if days < 1 or train_end - start < DAY:
-        needed = 2 * label_delay + _SPARE_DAYS * DAY
-        raise SplitImpossibleError(
-            f"too short to train and test: {_in_days(end - start)} days of transactions found, "
-            f"{_in_days(needed)} needed (twice the label delay of {_in_days(label_delay)} days "
-            f"and {_SPARE_DAYS} days)"
-        )
+        raise _too_short(end - start, label_delay)
     return TimeSplit(
         train=Window(start, train_end),
         validation=Window(validation_start, validation_end),
         test=Window(test_start, end),
         label_delay=label_delay,
     )
+
+
+def matured_by(now: datetime, label_delay: timedelta, event_from: datetime) -> datetime:
+    """The last moment of the last UTC day whose labels had `label_delay` to become known by now.
+
+    A test window that ends later holds the frauds of its last days and few of the other rows,
+    since frauds are known sooner. Whole days keep the windows where they are until tomorrow.
+
+    Returns:
+        Inclusive, as `event_to` of `time_split`. At most a day before `event_from` where the
+        delay is longer than the time since: there is no such day then, and no split.
+    """
+    delay = min(label_delay, now - event_from)
+    return _midnight((now - delay).astimezone(UTC)) - _MICROSECOND
 
 
 def rows_in(window: Window) -> pl.Expr:
@@ -174,13 +187,17 @@ def enough_labels(
     ]
 
 
+def _too_short(span: timedelta, label_delay: timedelta) -> SplitImpossibleError:
+    found, gap = max(span, timedelta(0)) / DAY, label_delay / DAY
+    return SplitImpossibleError(
+        f"too short to train and test: {found:.1f} days of transactions found, "
+        f"{2 * gap + _SPARE_DAYS:.1f} needed (two gaps of {gap:.1f} days and {_SPARE_DAYS} days)"
+    )
+
+
 def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _literal(moment: datetime) -> pl.Expr:
     return pl.lit(moment.astimezone(UTC), dtype=pl.Datetime("us", "UTC"))
-
-
-def _in_days(span: timedelta) -> str:
-    return f"{span / DAY:.1f}"

@@ -11,6 +11,7 @@ from gpu_ops.splits import (
     Window,
     enough_labels,
     in_sample,
+    matured_by,
     not_known_compromised,
     rows_in,
     time_split,
@@ -72,7 +73,24 @@ def test_other_time_zones_mean_the_same_moments() -> None:
 def test_too_short_a_span_says_what_was_needed_and_found() -> None:
     with pytest.raises(SplitImpossibleError) as caught:
         time_split(day(0), day(10), 7 * DAY)
-    assert "10.0 days of transactions found, 18.0 needed" in str(caught.value)
+    assert str(caught.value) == (
+        "too short to train and test: 10.0 days of transactions found, 18.0 needed (two gaps of "
+        "7.0 days and 4 days)"
+    )
+
+
+@pytest.mark.parametrize("delay", [timedelta(days=2_912_442), timedelta.max])
+def test_a_delay_that_leads_out_of_the_calendar_is_too_long(delay: timedelta) -> None:
+    with pytest.raises(SplitImpossibleError, match="1000"):
+        time_split(day(0), day(1_000) - timedelta(microseconds=1), delay)
+
+
+def test_labels_have_matured_up_to_the_midnight_before_now_less_the_delay() -> None:
+    just_before = timedelta(microseconds=1)
+    assert matured_by(day(30), 7 * DAY, day(0)) == day(23) - just_before
+    assert matured_by(day(30.9), 7 * DAY, day(0)) == day(23) - just_before
+    # A delay that began before the first transaction leaves none.
+    assert matured_by(day(30), timedelta.max, day(4.5)) == day(4) - just_before
 
 
 def test_one_transaction_is_too_short() -> None:
