@@ -1,8 +1,6 @@
 """The augmented layer: every transaction with its scores and why it may need a look."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -30,6 +28,7 @@ from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import AUGMENTED
 from fraud_assets.scored_rows import Upload, score_upload
 from fraud_assets.scoring import Scorer, inputs_of, scorer_of
+from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Uploads
 from gpu_ops.features import CATALOGUE
 from resources.lake import Lake
@@ -91,7 +90,7 @@ def augmented_transactions(
     The fraud probability is that of the approved model; without one it is empty, and only the
     anomaly score and the rules speak. Rings count as far as they were known before the day.
     """
-    with StepMeter() as meter, tempfile.TemporaryDirectory() as scratch:
+    with StepMeter() as meter, step_scratch(lake) as scratch:
         feeds = load_feeds(settings.feeds_dir)
         upload = Uploads(lake, feeds).get(context.partition_key)
         versions = Versions(lake)
@@ -101,7 +100,7 @@ def augmented_transactions(
         sources = Upload(
             known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
         )
-        table = score_upload(sources, scorer, rings, settings, Path(scratch))
+        table = score_upload(sources, scorer, rings, settings, scratch)
         attempt = versions.begin(
             layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
         )
@@ -141,7 +140,7 @@ def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
         in_sample=pl.col("in_sample").sum(),
         mean_anomaly=pl.col("anomaly_score").mean(),
         mean_probability=pl.col("fraud_probability").mean(),
-    ).collect()
+    ).collect(engine="streaming")
     figures = {name: value for name, value in told.row(0, named=True).items() if value is not None}
     scored = "anomaly_score" if scorer.model is None else "fraud_probability"
     sample = staged.select(scored).head(_HISTOGRAM_ROWS).collect().to_series()

@@ -267,11 +267,24 @@ class _Disorder:
 
 
 def _disorder(frame: pl.LazyFrame, columns: Sequence[str]) -> _Disorder:
+    """Counts batch by batch, each with the last key of the one before: names are large."""
+    earlier = equal = 0
+    above: pl.DataFrame | None = None
+    for batch in _batches(frame.select(columns)):
+        keys = batch if above is None else pl.concat([above, batch])
+        found = _disorder_of(keys, columns)
+        earlier += found.earlier
+        equal += found.equal
+        above = keys.tail(1)
+    return _Disorder(earlier, equal)
+
+
+def _disorder_of(keys: pl.DataFrame, columns: Sequence[str]) -> _Disorder:
     earlier = pl.lit(value=False)
     equal = pl.lit(value=True)
     for column in columns:
         value, previous = pl.col(column), pl.col(column).shift()
         earlier = earlier | (equal & (value < previous))
         equal = equal & (value == previous)
-    counted = frame.select(earlier=earlier.sum(), equal=equal.sum()).collect()
+    counted = keys.select(earlier=earlier.sum(), equal=equal.sum())
     return _Disorder(*map(int, counted.row(0)))

@@ -70,5 +70,6 @@ def _latest(versions: Versions, latest_first: list[Manifest], column: str) -> pl
         rows += one.rows
         if rows >= REFERENCE_ROWS:
             break
-    oldest_first = versions.scan_all(chosen[::-1])
-    return oldest_first.select(column).tail(REFERENCE_ROWS).collect().to_series()
+    oldest_first = versions.scan_all(chosen[::-1]).select(column)
+    # A slice from the front: the GPU's translator knows none from the end.
+    return oldest_first.slice(max(0, rows - REFERENCE_ROWS)).collect().to_series()

@@ -1,6 +1,5 @@
 """The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.schemas import MEANING, RAW
+from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
 from resources.attempts import sha256_of
 from resources.lake import Lake
@@ -66,14 +66,14 @@ def raw_transactions(
     and reason. A transaction that another upload already brought is counted as a duplicate and
     left out, so nothing is counted twice.
     """
-    with StepMeter() as meter, tempfile.TemporaryDirectory() as scratch:
+    with StepMeter() as meter, step_scratch(lake) as scratch:
         feeds = load_feeds(settings.feeds_dir)
         uploads = Uploads(lake, feeds)
         upload = uploads.get(context.partition_key)
         feed = known_feed(feeds, upload)
         versions = Versions(lake)
         with feed_lease(lake, upload.feed) as held:
-            through = Path(scratch) if settings.engine == "cpu-streaming" else None
+            through = scratch if settings.engine == "cpu-streaming" else None
             intake = _take_in(lake, uploads, upload, feed, through)
             draft = _draft(versions, context.run.run_id, upload, intake)
 
@@ -200,17 +200,27 @@ def _others(versions: Versions, uploads: Uploads, upload: Upload) -> dict[str, M
 
 
 def _known(versions: Versions, table: pl.LazyFrame, others: dict[str, Manifest]) -> pl.Series:
-    """The transaction ids of a table that other uploads hold, each once."""
+    """The transaction ids of a table that other uploads hold, each once.
+
+    Memory holds the 64-bit hashes of the table's ids; only ids whose hashes meet are compared.
+    """
+    name = "transaction_id"
     if not others:
-        return pl.Series("transaction_id", dtype=pl.String)
-    return (
+        return pl.Series(name, dtype=pl.String)
+    hashed = pl.col(name).hash().alias("hash")
+    hashes = table.select(hashed).collect(engine="streaming").lazy()
+    met = (
         versions.scan_all(list(others.values()))
-        .select("transaction_id")
-        .join(table.select("transaction_id"), on="transaction_id", how="semi")
+        .select(name, hashed)
+        .join(hashes, on="hash", how="semi")
+        .select(name)
         .collect(engine="streaming")
-        .to_series()
-        .unique()
     )
+    if met.is_empty():
+        return met.to_series()
+    # Each id stands in the table once, and so it does in what is known of it.
+    known = table.select(name).join(met.lazy(), on=name, how="semi")
+    return known.collect(engine="streaming").to_series()
 
 
 def _keep_quarantine(versions: Versions, run: str, upload: Upload, rows: pl.DataFrame) -> None:

@@ -17,6 +17,8 @@ from gpu_ops.reasons import model_reasons, rule_hits, rule_reasons
 from resources.settings import Settings
 
 CHUNK_ROWS: Final = 250_000
+EXPLAINED_AT_ONCE: Final = 50_000
+"""Rows whose reasons are made together: each has a contribution of every feature."""
 
 _RING_COLUMNS: Final = ("payer_ring_score", "payee_ring_score", "ring_snapshot")
 _SCORES: Final = (
@@ -26,6 +28,14 @@ _SCORES: Final = (
     "in_sample",
     "model_version",
     *_RING_COLUMNS,
+)
+_RANKED_BY: Final = (
+    "place",
+    *IDENTIFIERS,
+    "in_sample",
+    "expected_loss",
+    "anomaly_score",
+    "rule_hits",
 )
 
 
@@ -44,9 +54,10 @@ def score_upload(
 ) -> pl.LazyFrame:
     """The augmented table of an upload, in raw's order.
 
-    Rows are scored a chunk at a time. Their scores go to scratch files; in memory stay only each
-    chunk's candidates for alerts, as many as may alert on its days. The best of a day are among
-    the best of its chunks, so choosing from these is choosing from all.
+    Rows are scored a chunk at a time. Their scores go to scratch files; in memory stays only what
+    ranks each chunk's candidates for alerts, as many as may alert on its days. The best of a day
+    are among the best of its chunks, so choosing from these is choosing from all. The features of
+    the chosen are read again for their reasons: on a quiet feed they may be most of the rows.
 
     Args:
         upload: Its raw and prepped rows.
@@ -64,29 +75,50 @@ def score_upload(
         rows = _scored_chunk(upload, start, scorer, rings, settings)
         parts.append(scratch / f"scores-{len(parts):05d}.parquet")
         rows.select(_SCORES).write_parquet(parts[-1], compression="lz4")
-        candidates.append(rows.filter(_chosen(rows, scorer, settings)))
+        candidates.append(rows.select(_RANKED_BY).filter(_chosen(rows, scorer, settings)))
     best = pl.concat(candidates)
-    best = best.filter(_chosen(best, scorer, settings))
-    alerting = pl.DataFrame(
-        [
-            best["place"],
-            _reasons(best, scorer, _device(settings)),
-            pl.repeat(True, best.height, eager=True),
-        ],
-        schema={"place": pl.UInt32, "reasons": pl.List(pl.String), "may_alert": pl.Boolean},
+    chosen = best["place"].filter(_chosen(best, scorer, settings))
+    alerts: list[Path] = []
+    for number, scores in enumerate(parts):
+        alerts.append(scratch / f"alerts-{number:05d}.parquet")
+        start = number * CHUNK_ROWS
+        here = chosen.filter(chosen.is_between(start, start + CHUNK_ROWS, closed="left")) - start
+        told = _alerts_of_chunk(upload, start, here, pl.read_parquet(scores), scorer, settings)
+        told.write_parquet(alerts[-1], compression="lz4")
+    return pl.concat(
+        [_identified(upload), pl.scan_parquet(parts), pl.scan_parquet(alerts)],
+        how="horizontal",
+        strict=True,
     )
+
+
+def _alerts_of_chunk(
+    upload: Upload,
+    start: int,
+    chosen: pl.Series,
+    scores: pl.DataFrame,
+    scorer: Scorer,
+    settings: Settings,
+) -> pl.DataFrame:
+    """`may_alert` and `reasons` of every row of a chunk, given the places of its chosen rows."""
+    reasons = pl.Series("reasons", [], dtype=pl.List(pl.String))
+    if chosen.len():
+        features = upload.prepped.slice(start, CHUNK_ROWS).collect()[chosen]
+        rows = features.hstack(scores[chosen])
+        reasons = pl.concat(
+            _reasons(some, scorer, _device(settings))
+            for some in rows.iter_slices(EXPLAINED_AT_ONCE)
+        )
+    alerting = pl.DataFrame([chosen.cast(pl.UInt32).alias("place"), reasons])
     nothing: list[str] = []
-    scores = (
-        pl.scan_parquet(parts)
-        .with_row_index("place")
-        .join(alerting.lazy(), on="place", how="left", maintain_order="left")
-        .drop("place")
-        .with_columns(
-            pl.col("may_alert").fill_null(value=False),
+    return (
+        scores.select(place=pl.int_range(pl.len(), dtype=pl.UInt32))
+        .join(alerting, on="place", how="left", maintain_order="left")
+        .select(
+            pl.col("reasons").is_not_null().alias("may_alert"),
             pl.col("reasons").fill_null(pl.lit(nothing, dtype=pl.List(pl.String))),
         )
     )
-    return pl.concat([_identified(upload), scores], how="horizontal", strict=True)
 
 
 def _scored_chunk(

@@ -1,5 +1,6 @@
 """From a catalogue to the feature table, in memory or in bounded memory."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,9 +12,16 @@ import polars as pl
 from gpu_ops.engine import Engine
 from gpu_ops.feature_model import NOTHING, Catalogue, Entity
 from gpu_ops.sides import Side, side_tables, sides
+from gpu_ops.windows import MICROSECOND
 
 ROWS_PER_PARTITION: Final = 250_000
 ROWS_PER_CHUNK: Final = 125_000
+ROWS_PER_GROUP: Final = 16_384
+"""Rows of a Parquet row group in scratch files: the least that a stretch of time reads of one."""
+
+MOST_DEALT_FILES: Final = 64
+"""Files that are written side by side; further partitions share them."""
+
 ORDER: Final = ("occurred_at", "transaction_id")
 EMPTY_IS_ZERO: Final = frozenset({"count", "sum", "distinct_counterparties", "known_frauds"})
 HOUR: Final = timedelta(hours=1)
@@ -56,9 +64,10 @@ def table_through_files(
 ) -> pl.LazyFrame:
     """Compute the feature table of `needed_columns` through files, in bounded memory.
 
-    The rows are written once; then the accounts are computed a partition at a time, and the table
-    is put together a stretch of time at a time. Memory holds the largest of these: a partition
-    is never smaller than its busiest account, a stretch never shorter than an hour.
+    The rows are written once, and dealt to files by account once for each side; then the accounts
+    are computed a partition at a time, and the table is put together a stretch of time at a time.
+    Memory holds the largest of these: a partition is never smaller than its busiest account, a
+    stretch never shorter than an hour.
 
     Args:
         rows: as `needed_columns` chooses them.
@@ -66,7 +75,7 @@ def table_through_files(
         engine: where the plans run.
         scratch: folder for the files; the table that is returned lives in it.
         partitions: how many groups the accounts are split into; by default one for each
-            two million rows.
+            250,000 rows.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     base = scratch / "rows.parquet"
@@ -80,16 +89,17 @@ def table_through_files(
         partitions = 1 + size // ROWS_PER_PARTITION
     pasts: dict[Entity, list[Path]] = {}
     for side in sides(catalogue):
-        for entity, table in _partitioned(side, numbered, partitions, engine):
+        for entity, table in _partitioned(side, numbered, partitions, engine, scratch):
             files = pasts.setdefault(entity, [])
             files.append(scratch / f"{entity}-{len(files):05d}.parquet")
-            table.sort("at").write_parquet(files[-1], compression="lz4")
+            table.sort("at").write_parquet(
+                files[-1], compression="lz4", row_group_size=ROWS_PER_GROUP
+            )
     stretches: list[Path] = []
     for start, stop in pairwise(edges):
         stretch = pl.col("occurred_at").is_between(start, stop, closed="left")
-        # Parquet statistics of the sorted files spare most of the reading.
-        at = pl.col("at").cast(pl.Datetime("us", "UTC")).is_between(start, stop, closed="left")
-        parts = [pl.scan_parquet(files).filter(at).drop("at") for files in pasts.values()]
+        parts = [pl.scan_parquet(files).filter(_at(start, stop)) for files in pasts.values()]
+        parts = [part.drop("at") for part in parts]
         targets = numbered.filter(pl.col("target") & stretch).sort(ORDER)
         stretches.append(scratch / f"features-{len(stretches):05d}.parquet")
         # Joins of this many columns are several times slower in the streaming engine.
@@ -160,13 +170,59 @@ def _payload(catalogue: Catalogue) -> list[str]:
     return list(dict.fromkeys((*ORDER, *(root for root in roots if root not in windows))))
 
 
+def _at(start: datetime, stop: datetime) -> pl.Expr:
+    """A stretch of time over ``at``, so told that Parquet statistics of sorted files apply.
+
+    They do to the stored integer as it is, not to a cast of it (Polars 1.44).
+    """
+    first, last = ((moment - EPOCH) // MICROSECOND for moment in (start, stop))
+    return (pl.col("at") >= first) & (pl.col("at") < last)
+
+
 def _partitioned(
-    side: Side, numbered: pl.LazyFrame, partitions: int, engine: Engine
+    side: Side, numbered: pl.LazyFrame, partitions: int, engine: Engine, scratch: Path
 ) -> Iterator[tuple[Entity, pl.DataFrame]]:
-    of_account = pl.col("account").hash(seed=0) % partitions
-    for partition in range(partitions):
-        rows = side.rows(numbered).filter(of_account == partition)
+    rows = side.rows(numbered)
+    if partitions == 1:
         yield from side_tables(rows, side, engine)
+        return
+    folder = scratch / "dealt"
+    dealt = _dealt(rows.with_columns(partition=_partition(partitions)), folder)
+    for partition in range(partitions):
+        files = dealt.get(partition % MOST_DEALT_FILES, [])
+        if files:
+            some = pl.scan_parquet(files, hive_partitioning=False)
+            mine = some.filter(pl.col("partition") == partition).drop("partition")
+            yield from side_tables(mine, side, engine)
+    # Without rows there is none.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _partition(partitions: int) -> pl.Expr:
+    return pl.col("account").hash(seed=0) % partitions
+
+
+def _dealt(rows: pl.LazyFrame, folder: Path) -> dict[int, list[Path]]:
+    """Write rows to files by their ``partition`` in one pass, on the CPU with every engine.
+
+    Returns:
+        The files of each remainder of the partition by `MOST_DEALT_FILES`.
+    """
+    rows.sink_parquet(
+        pl.PartitionBy(
+            folder,
+            key=(pl.col("partition") % MOST_DEALT_FILES).alias("file"),
+            include_key=False,
+        ),
+        compression="lz4",
+        row_group_size=ROWS_PER_GROUP,
+        engine="streaming",
+        mkdir=True,
+    )
+    found: dict[int, list[Path]] = {}
+    for path in sorted(folder.glob("file=*/*.parquet")):
+        found.setdefault(int(path.parent.name.removeprefix("file=")), []).append(path)
+    return found
 
 
 def _stretches(targets: pl.LazyFrame, engine: Engine) -> list[datetime]:

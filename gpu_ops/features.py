@@ -105,10 +105,11 @@ def feature_table(
         engine: where the plans run. ``cpu`` and ``gpu`` hold the rows in memory;
             ``cpu-streaming`` works through files, in bounded memory.
         catalogue: the features.
-        partitions: for ``cpu-streaming``, how many groups of accounts are computed one after
-            the other; by default one for each two million rows.
-        scratch: for ``cpu-streaming``, an empty folder; it must outlive the returned frame,
-            which reads from it.
+        partitions: how many groups of accounts are computed one after the other. By default
+            ``cpu-streaming`` makes one for each 250,000 rows; ``gpu`` starts with one, and makes
+            more and smaller ones where its memory does not suffice. ``cpu`` has no use for it.
+        scratch: an empty folder, which must outlive the returned frame, as that reads from it.
+            ``cpu-streaming`` asks for it; ``gpu`` needs it to work in more than one partition.
 
     Returns:
         ``transaction_id``, ``occurred_at`` and the features of the targets, sorted by
@@ -116,7 +117,8 @@ def feature_table(
         (computed in Float64, sums exactly).
 
     Raises:
-        ValueError: ``cpu-streaming`` without a `scratch` folder.
+        ValueError: ``cpu-streaming``, or ``gpu`` in several partitions, without a `scratch`
+            folder.
         polars.exceptions.InvalidOperationError: an amount is not finite or beyond 9.2e18.
     """
     rows = needed_columns(transactions, is_target, catalogue)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gpu_ops.accounts import CodedAccounts, coded_accounts
 from gpu_ops.canonical import UTC_MICROSECONDS
 from gpu_ops.graph_engine import CpuGraphEngine, GraphEngine
+from gpu_ops.windows import PARTS, joined_units, ratio, split_units
 
 EDGE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "feed": pl.String(),
@@ -66,26 +67,36 @@ def aggregate_edges(transactions: pl.LazyFrame) -> pl.LazyFrame:
     """Return one row a pair of payer and payee; see `EDGE_SCHEMA`.
 
     Self-transfers are left out: they move no money between accounts. The rows come in no
-    particular order, since sorting millions of names costs more than all else here; sort by
-    (payer, payee) where the order matters.
+    particular order, since sorting millions of names costs more than all else here; see
+    `in_stable_order` where the order matters. Sums and means are exact (`split_units`), so they
+    are the same bits in whatever order an engine adds the rows: a refresh of the same
+    transactions makes the same graph.
 
     Args:
         transactions: feed, payer, payee (namespaced by feed), occurred_at, amount,
             fraud_probability (nullable), anomaly_score.
     """
+    # A score is at most 1: its sum needs no whole units of its own.
+    scores = (pl.col("anomaly_score").cast(pl.Float64) * PARTS).round().cast(pl.Int64)
     # A payer's name holds its feed, so the pair alone is the key; a third string would only cost.
     return (
         transactions.filter(pl.col("payer") != pl.col("payee"))
+        .with_columns(*split_units("amount"), scores.alias("score_parts"))
         .group_by("payer", "payee")
         .agg(
             pl.col("feed").first(),
             pl.len().alias("n_transactions"),
-            pl.col("amount").sum().alias("amount_sum"),
+            pl.col("amount_units", "amount_parts").sum(),
             pl.col("amount").max().alias("amount_max"),
             pl.col("occurred_at").min().alias("first_at"),
             pl.col("occurred_at").max().alias("last_at"),
             pl.col("fraud_probability").max().alias("max_probability"),
-            pl.col("anomaly_score").mean().alias("mean_anomaly"),
+            pl.col("score_parts").sum(),
+            pl.col("score_parts").count().alias("scored"),
+        )
+        .with_columns(
+            amount_sum=joined_units("amount"),
+            mean_anomaly=ratio(pl.col("score_parts") / PARTS, pl.col("scored")),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in EDGE_SCHEMA.items())
     )
@@ -94,9 +105,19 @@ def aggregate_edges(transactions: pl.LazyFrame) -> pl.LazyFrame:
 def in_stable_order(edges: pl.DataFrame) -> pl.DataFrame:
     """The edges in one order, whichever they came in, so that equal edges make equal files.
 
-    By a hash of the pair: sorting the names themselves costs four times as much.
+    By a hash of the pair: sorting the names themselves costs four times as much, so they decide
+    only where two pairs' hashes meet.
     """
-    return edges.sort(pl.col("payer").hash(seed=0) ^ pl.col("payee").hash(seed=1))
+    key = edges.select(_pair_hash().alias("key")).to_series()
+    order = key.arg_sort()
+    key = key.gather(order)
+    if (key == key.shift()).any():
+        return edges.sort(_pair_hash(), "payer", "payee")
+    return edges[order]
+
+
+def _pair_hash() -> pl.Expr:
+    return pl.col("payer").hash(seed=0) ^ pl.col("payee").hash(seed=1)
 
 
 def account_features(

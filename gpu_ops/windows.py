@@ -33,6 +33,11 @@ def split_units(column: str) -> tuple[pl.Expr, pl.Expr]:
     )
 
 
+def joined_units(column: str) -> pl.Expr:
+    """Put sums of what `split_units` split together again, as Float64."""
+    return pl.col(f"{column}_units") + pl.col(f"{column}_parts") / PARTS
+
+
 def summed_columns(features: Iterable[WindowFeature]) -> tuple[str, ...]:
     """Name the columns that some feature sums or averages."""
     return tuple(dict.fromkeys(one.column for one in features if one.statistic in ("sum", "mean")))

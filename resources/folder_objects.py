@@ -1,7 +1,6 @@
 """The objects of a lake that is a local folder."""
 
 import shutil
-import uuid
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore
 
 from resources.folders import SCRATCH, FolderListing
+from resources.scratch import make_scratch
 
 
 class FolderObjects(FolderListing):
@@ -51,9 +51,7 @@ class FolderObjects(FolderListing):
 
     def scratch(self) -> Path:
         """A new folder for temporary files on the lake's own device."""
-        path = self._root / SCRATCH / uuid.uuid4().hex
-        path.mkdir(parents=True)
-        return path
+        return make_scratch(self._root / SCRATCH)
 
     @cached_property
     def _store(self) -> LocalStore:

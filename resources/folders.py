@@ -2,12 +2,13 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from resources.scratch import sweep_scratch
 
 SCRATCH: Final = ".scratch"
 """The folder of temporary files inside a local lake; never listed."""
@@ -90,15 +91,10 @@ class FolderListing:
             self._remove_empty(folder)
 
     def sweep(self, now: float, older_than: timedelta) -> int:
-        """Removes scratch folders and half-written objects older than an age; how many."""
+        """Removes abandoned scratch folders and old half-written objects; how many."""
         limit = now - older_than.total_seconds()
-        removed = 0
         scratch = self._root / SCRATCH
-        if scratch.is_dir():
-            for path in scratch.iterdir():
-                if path.stat().st_mtime < limit:
-                    shutil.rmtree(path, ignore_errors=True)
-                    removed += 1
+        removed = sweep_scratch(scratch.iterdir(), older_than) if scratch.is_dir() else 0
         for key, entry in self._walk(""):
             # In landing/ such a name may be a user's own file.
             staged = _STAGED.search(entry.name) and not key.startswith("landing/")

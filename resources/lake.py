@@ -27,10 +27,11 @@ from resources.errors import (
     translated,
 )
 from resources.folder_objects import FolderObjects
-from resources.folders import ObjectInfo
+from resources.folders import SCRATCH, ObjectInfo
 from resources.locations import LakeLocation
 from resources.s3 import S3Options, open_s3
 from resources.s3_objects import S3Objects
+from resources.scratch import make_scratch, scratch_in, sweep_scratch
 
 __all__ = [
     "Lake",
@@ -62,11 +63,19 @@ class Lake:
     Attributes:
         location: Where it is.
         options: How S3 is reached and written to, retries and encryption among it.
+        scratch_parent: The folder below which `scratch` makes its folders.
     """
 
-    def __init__(self, location: LakeLocation, options: S3Options) -> None:
+    def __init__(
+        self, location: LakeLocation, options: S3Options, scratch_parent: Path | None = None
+    ) -> None:
+        """Takes, for S3 alone, a folder for temporary files; by default the system's."""
         self.location = location
         self.options = options
+        if location.folder is not None:
+            self.scratch_parent = location.folder / SCRATCH
+        else:
+            self.scratch_parent = scratch_parent or Path(tempfile.gettempdir())
 
     @classmethod
     def open(
@@ -221,24 +230,30 @@ class Lake:
     def scratch(self) -> Iterator[Path]:
         """A fresh local folder for temporary files, removed afterwards.
 
-        In a local lake it is on the lake's own device, so that `put_file(move=True)` renames.
+        In a local lake it is on the lake's own device, so that `put_file(move=True)` renames. It is
+        named after this process: what a killed one leaves is told from what is in use, and swept.
         """
         with translated(self.url, "make a temporary folder"):
-            if isinstance(self._objects, S3Objects):
-                path = Path(tempfile.mkdtemp(prefix="fraud-lake-"))
-            else:
-                path = self._objects.scratch()
+            path = make_scratch(self.scratch_parent)
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
     def sweep(self, older_than: timedelta) -> int:
-        """Removes what killed writers left in a local lake; the number of files removed."""
+        """Removes what killed processes left: temporary folders, half-written files; how many.
+
+        Temporary folders of this machine's processes go when their process is gone, whatever their
+        age; in a local lake old ones of other machines go too.
+        """
         with translated(self.url, "sweep"):
-            if isinstance(self._objects, S3Objects):
-                return 0
-            return self._objects.sweep(time.time(), older_than)
+            if self.folder is None:
+                return self.sweep_scratch()
+            return FolderObjects(self.folder).sweep(time.time(), older_than)
+
+    def sweep_scratch(self) -> int:
+        """Removes temporary folders of this machine's processes that are gone; how many."""
+        return sweep_scratch(scratch_in(self.scratch_parent))
 
     def scan_parquet(self, keys: Sequence[str]) -> pl.LazyFrame:
         """A lazy table over Parquet objects of one schema, in the order given."""

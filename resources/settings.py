@@ -58,6 +58,10 @@ class Settings(
     feeds_dir: Path | None = Field(
         default=None, description="A folder with feed definitions of your own."
     )
+    scratch: Path | None = Field(
+        default=None,
+        description="A folder for temporary files with a lake in S3; unset: the system's.",
+    )
     daily_capacity: int = Field(
         default=100, ge=1, description="Transaction alerts that analysts can review in a day (UTC)."
     )
@@ -160,9 +164,9 @@ class Settings(
                 raise ValueError(message)
         return value
 
-    @field_validator("feeds_dir")
+    @field_validator("feeds_dir", "scratch")
     @classmethod
-    def _feeds_dir_is_a_folder(cls, value: Path | None) -> Path | None:
+    def _is_a_folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
             message = f"{value} is not a folder"
             raise ValueError(message)
@@ -198,7 +202,7 @@ class Settings(
             encryption=S3Encryption(self.s3_encryption, self.s3_kms_key, self.s3_bucket_key),
             patience=S3Patience(retries=self.s3_retries),
         )
-        return Lake(LakeLocation.parse(self.lake), options)
+        return Lake(LakeLocation.parse(self.lake), options, self.scratch)
 
     def open_uploads_queue(self) -> SqsQueue | None:
         """The queue with S3's notifications of landing/, not contacted yet; None: none is set."""

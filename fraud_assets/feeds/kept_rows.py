@@ -15,6 +15,9 @@ from gpu_ops.canonical import CANONICAL_SCHEMA
 ROWS_AT_ONCE: Final = 125_000
 """Rows that are sorted at once through files; rows of one moment are never parted."""
 
+ROWS_PER_GROUP: Final = 8_192
+"""Rows of a Parquet row group: the least that a stretch of time reads of a batch in which it is."""
+
 _ORDER: Final = ("occurred_at", "transaction_id")
 _HASHED: Final = pl.col("transaction_id").hash().alias("hash")
 
@@ -81,35 +84,49 @@ class RowsInFiles:
         self._keys: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Writes a batch."""
+        """Writes a batch, by time, so that a stretch reads little of it in whatever order it is."""
         self._batches.append(self._folder / f"batch-{len(self._batches):05d}.parquet")
-        rows.write_parquet(self._batches[-1], compression="lz4")
-        self._keys.append(rows.select(_HASHED, "occurred_at"))
+        by_time = rows.sort("occurred_at")
+        _write(by_time, self._batches[-1])
+        self._keys.append(by_time.select(_HASHED, "occurred_at"))
 
     def ordered(self, *, has_ids: bool) -> Ordered:
         """Deduplicates by the hashes of the ids, then sorts a stretch of time after the other."""
         keys = pl.concat(self._keys)
-        rows = pl.scan_parquet(self._batches)
-        met = keys["hash"].filter(keys["hash"].is_duplicated()).unique()
         stretches = _stretches(keys["occurred_at"])
         total = keys.height
+        suspects = self._suspects(keys["hash"])
         suffix = pl.lit("" if has_ids else "-1")
-        single = rows.filter(~_HASHED.is_in(met.implode())) if met.len() else rows
-        pieces = [single.with_columns(pl.col("transaction_id") + suffix)]
-        kept = conflicting = several = 0
-        if met.len():
-            suspects = rows.filter(_HASHED.is_in(met.implode())).collect(engine="streaming")
-            several = suspects.height
+        pieces = [pl.scan_parquet(self._batches).with_columns(pl.col("transaction_id") + suffix)]
+        kept = conflicting = 0
+        if suspects.height:
             first, conflicting = keep_first(
                 suspects if has_ids else number_identical_rows(suspects)
             )
             kept = first.height
             pieces.append(first.lazy())
-        duplicate = several - kept
+        duplicate = suspects.height - kept
         table = self._sorted(pieces, stretches)
         for spent in self._batches:
             spent.unlink()
         return Ordered(table, total - duplicate, duplicate, conflicting)
+
+    def _suspects(self, hashes: pl.Series) -> pl.DataFrame:
+        """Takes the rows whose ids' hashes meet another's out of the batches that have any."""
+        is_suspect = hashes.is_duplicated()
+        found = [pl.read_parquet(self._batches[0], n_rows=0)]
+        start = 0
+        for number, (batch, keys) in enumerate(zip(self._batches, self._keys, strict=True)):
+            taken = is_suspect.slice(start, keys.height)
+            start += keys.height
+            if taken.any():
+                rows = pl.read_parquet(batch)
+                found.append(rows.filter(taken))
+                # Not over the file that was just read: it may still be mapped into memory.
+                self._batches[number] = batch.with_name(f"single-{number:05d}.parquet")
+                _write(rows.filter(~taken), self._batches[number])
+                batch.unlink()
+        return pl.concat(found)
 
     def _sorted(self, pieces: list[pl.LazyFrame], stretches: Iterable[pl.Expr]) -> pl.LazyFrame:
         parts: list[Path] = []
@@ -120,6 +137,10 @@ class RowsInFiles:
                 parts[-1], compression="lz4"
             )
         return pl.scan_parquet(parts)
+
+
+def _write(rows: pl.DataFrame, path: Path) -> None:
+    rows.write_parquet(path, compression="lz4", row_group_size=ROWS_PER_GROUP)
 
 
 def _stretches(times: pl.Series) -> Iterator[pl.Expr]:

@@ -10,6 +10,7 @@ import pytest
 from gpu_ops import feature_plan, timelines
 from gpu_ops.canonical import CANONICAL_SCHEMA
 from gpu_ops.engine import Engine
+from gpu_ops.feature_plan import EPOCH, _at, _dealt
 from gpu_ops.features import feature_table
 from gpu_ops.intervals import interval_counts
 
@@ -50,6 +51,7 @@ def test_streaming_over_many_files_equals_in_memory(
     busy_month: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feature_plan, "ROWS_PER_CHUNK", 200)
+    monkeypatch.setattr(feature_plan, "MOST_DEALT_FILES", 2)
     later = pl.col("occurred_at").dt.ordinal_day() > 20
     streamed = feature_table(
         busy_month.lazy(),
@@ -62,6 +64,32 @@ def test_streaming_over_many_files_equals_in_memory(
     assert len(files) > 3
     assert all(name.startswith("features-") for name in files)
     assert streamed.collect().equals(in_memory(busy_month, later))
+
+
+def test_a_stretch_of_time_reads_few_row_groups(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "payer.parquet"
+    seconds = pl.int_range(1_000, eager=True)
+    pl.DataFrame({"at": seconds * 1_000_000}).write_parquet(path, row_group_size=100)
+    start, stop = EPOCH + timedelta(seconds=250), EPOCH + timedelta(seconds=310)
+    with pl.Config(verbose=True):
+        found = pl.scan_parquet([path]).filter(_at(start, stop)).collect(engine="in-memory")
+    assert found["at"].to_list() == [second * 1_000_000 for second in range(250, 310)]
+    assert "reading 2 / 10 row groups" in capfd.readouterr().err
+
+
+def test_each_row_is_dealt_to_one_file_by_its_partition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_plan, "MOST_DEALT_FILES", 2)
+    rows = pl.LazyFrame({"row": [0, 1, 2, 3, 4], "partition": [0, 3, 2, 0, 1]})
+    dealt = _dealt(rows, tmp_path)
+    found = {
+        file: pl.scan_parquet(dealt[file], hive_partitioning=False).collect() for file in dealt
+    }
+    assert found[0].sort("row").rows() == [(0, 0), (2, 2), (3, 0)]
+    assert found[1].sort("row").rows() == [(1, 3), (4, 1)]
 
 
 def test_streaming_without_targets_gives_an_empty_table(

@@ -65,6 +65,37 @@ def test_rows_without_ids_are_numbered_across_batches(
     assert table.rows() == [("y-1", 2), ("x-1", 1), ("x-2", 3)]
 
 
+def test_a_stretch_reads_little_of_a_file_in_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kept_rows, "ROWS_AT_ONCE", 20)
+    monkeypatch.setattr(kept_rows, "ROWS_PER_GROUP", 10)
+    minutes = [minute * 37 % 100 for minute in range(100)]
+    kept = RowsInFiles(tmp_path / "s")
+    kept.add(batch([(f"t{minute:03d}", minute, 1.0) for minute in minutes], 1))
+    with pl.Config(verbose=True):
+        found = kept.ordered(has_ids=True)
+    told = capfd.readouterr().err
+    assert told.count("reading 2 / 10 row groups") == 5
+    expected = [f"t{minute:03d}" for minute in range(100)]
+    assert found.table.select("transaction_id").collect().to_series().to_list() == expected
+
+
+def test_only_batches_with_repeated_ids_are_written_again(tmp_path: Path) -> None:
+    kept = RowsInFiles(tmp_path / "s")
+    batches = [[("a", 2, 1.0), ("b", 1, 1.0)], [("c", 0, 1.0)], [("b", 1, 1.0), ("d", 3, 1.0)]]
+    first = 1
+    for rows in batches:
+        kept.add(batch(rows, first))
+        first += len(rows)
+    untouched = (tmp_path / "s" / "batch-00001.parquet").stat()
+    suspects = kept._suspects(pl.concat(kept._keys)["hash"])
+    assert sorted(suspects.select("transaction_id", "source_row").rows()) == [("b", 2), ("b", 4)]
+    left = sorted(path.name for path in (tmp_path / "s").iterdir())
+    assert left == ["batch-00001.parquet", "single-00000.parquet", "single-00002.parquet"]
+    assert (tmp_path / "s" / "batch-00001.parquet").stat() == untouched
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     batches=st.lists(

@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpu_ops import graph
+from gpu_ops.engine import Engine, EngineName
+from gpu_ops.gpu_tables import edge_table
 from gpu_ops.graph import (
     ACCOUNT_SCHEMA,
     EDGE_SCHEMA,
@@ -46,6 +51,50 @@ def test_edges_stand_in_one_order_however_they_came() -> None:
     one, other = in_stable_order(edges), in_stable_order(edges.reverse())
     assert one.equals(other)
     assert sorted(one["payer"]) == [f"f:account:{name}" for name in "abcdefgh"]
+
+
+def test_pairs_whose_hashes_meet_stand_in_one_order_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_pair_hash", pl.col("payee").str.len_bytes)
+    payments = table([(0, "b", "x", 1), (0, "a", "y", 1), (0, "a", "x", 1), (0, "c", "long", 1)])
+    payments = payments.with_columns(
+        fraud_probability=pl.lit(None, pl.Float32), anomaly_score=pl.lit(0.5, pl.Float32)
+    )
+    edges = aggregate_edges(payments.lazy()).collect().sort("payee", descending=True)
+    for some in (edges, edges.reverse()):
+        pairs = in_stable_order(some).select("payer", "payee").rows()
+        assert [(payer[-1], payee[-1]) for payer, payee in pairs] == [
+            ("a", "x"),
+            ("a", "y"),
+            ("b", "x"),
+            ("c", "g"),
+        ]
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu-streaming"])
+def test_sums_do_not_depend_on_the_order_in_which_an_engine_adds(
+    name: EngineName, tmp_path: Path
+) -> None:
+    # In floating point 0.1 is lost beside 1e15, unless the small amounts are added first.
+    amounts = [1e15, *[0.1] * 20_000]
+    anomalies = [1.0, *[1e-9] * 20_000]
+    rows = pl.DataFrame(
+        {"amount": amounts, "anomaly_score": anomalies},
+        schema_overrides={"anomaly_score": pl.Float32},
+    ).with_columns(
+        feed=pl.lit("f"),
+        payer=pl.lit("f:account:a"),
+        payee=pl.lit("f:account:b"),
+        occurred_at=pl.lit(START),
+        fraud_probability=pl.lit(None, pl.Float32),
+    )
+    found = []
+    for number, some in enumerate((rows, rows.reverse(), rows.sample(fraction=1, shuffle=True))):
+        path = tmp_path / f"{number}.parquet"
+        some.write_parquet(path, row_group_size=1_000)
+        edges = edge_table(pl.scan_parquet(path), Engine(name))
+        found.append(edges.select("amount_sum", "mean_anomaly").row(0))
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] == 1e15 + 2_000
 
 
 def test_features_of_a_path() -> None:
