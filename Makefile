@@ -24,7 +24,7 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 
 # Idempotent: the same seed makes the same files, and a file that is known is not taken in twice.
 demo: setup
-	$(BIN)/fraud-assets simulate --rows 200000 --days 60 --rings 30 --seed 7 --files 2 --out build/demo
+	$(BIN)/fraud-assets simulate --rows 200000 --days 60 --rings 60 --seed 7 --files 2 --out build/demo
 	$(BIN)/fraud-assets land build/demo/*.csv --feed sim
 	$(BIN)/fraud-assets run
 	@echo
