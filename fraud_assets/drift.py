@@ -55,10 +55,13 @@ def _before(versions: Versions, feed: str, raw: Manifest) -> list[Manifest]:
     """The feed's scored versions that end before an upload begins, the latest first."""
     if raw.event_from is None:
         return []
+    folder = f"{layers.UPLOAD_LAYERS['augmented_transactions']}/feed={feed}"
+    # A damaged version of another upload must not keep this one from being scored.
+    sound = [one.manifest for one in versions.survey(folder).values() if not one.problem]
     found = [
         one
-        for one in layers.visible(versions, "augmented_transactions", feed).values()
-        if one.event_to is not None and one.event_to < raw.event_from
+        for one in sound
+        if one is not None and one.event_to is not None and one.event_to < raw.event_from
     ]
     return sorted(found, key=lambda one: (str(one.event_to), one.slot), reverse=True)
 

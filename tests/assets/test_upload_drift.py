@@ -36,3 +36,17 @@ def test_amounts_that_moved_show_and_the_first_upload_has_nothing_to_compare(
     assert 0.0 <= float(str(found[1]["psi_amount"].value)) < 0.1
     assert float(str(found[2]["psi_amount"].value)) > 1.0
     assert {"psi_amount", "psi_anomaly_score"} <= found[1].keys()
+
+
+def test_a_damaged_upload_before_does_not_keep_another_from_its_scores(
+    project: "Project", payments: "Payments"
+) -> None:
+    layers = ("raw_transactions", "prepped_transactions", "augmented_transactions")
+    first = project.land(payments("first", rows=400, days=5, seed=1), "first.parquet")
+    for layer in layers:
+        project.must(layer, key=first)
+    slot = project.manifest("augmented_transactions", first).slot
+    project.lake.put(f"{slot}/manifest/2.json", b"torn")
+    later = project.land(payments("later", rows=400, days=5, seed=2, after_days=6), "later.parquet")
+    outcomes = [project.make(layer, later) for layer in layers]
+    assert [one.reason for one in outcomes if not one.success] == []

@@ -3,44 +3,20 @@
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from gpu_ops import feature_plan, timelines
-from gpu_ops.canonical import CANONICAL_SCHEMA
 from gpu_ops.engine import Engine
 from gpu_ops.feature_plan import EPOCH, _at, _dealt
 from gpu_ops.features import feature_table
 from gpu_ops.intervals import interval_counts
+from tests.busy_payments import busy_payments
 
 
 @pytest.fixture(scope="module")
 def busy_month() -> pl.DataFrame:
-    """Forty days of 3,000 payments between 60 accounts; every third goes to one hub."""
-    random = np.random.default_rng(7)
-    size = 3_000
-    at = random.integers(0, 40 * 24 * 60, size) * 60_000_000
-    payee = np.where(random.random(size) < 1 / 3, 0, random.integers(1, 60, size))
-    return (
-        pl.DataFrame(
-            {
-                "transaction_id": [f"t{number:05d}" for number in range(size)],
-                "occurred_at": at,
-                "kind": random.choice(["payment", "card"], size),
-                "amount": random.lognormal(3, 2, size).round(2),
-                "currency": ["EUR"] * size,
-                "payer_id": [f"a{number}" for number in random.integers(0, 60, size)],
-                "payee_id": [f"a{number}" for number in payee],
-                "payer_balance_before": random.random(size),
-                "payee_balance_before": [None] * size,
-                "is_fraud": random.random(size) < 0.1,
-                "label_known_at": at + random.integers(0, 20, size) * 86_400_000_000,
-            }
-        )
-        .cast({"occurred_at": pl.Int64, "label_known_at": pl.Int64})
-        .cast(pl.Schema(CANONICAL_SCHEMA))
-    )
+    return busy_payments(3_000)
 
 
 def in_memory(rows: pl.DataFrame, is_target: pl.Expr) -> pl.DataFrame:

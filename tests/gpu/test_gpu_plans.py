@@ -4,12 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from gpu_ops.canonical import CANONICAL_SCHEMA
 from gpu_ops.engine import Engine
 from gpu_ops.feature_model import Catalogue, RowFeature, WindowFeature
 from gpu_ops.feature_plan import needed_columns
@@ -18,6 +16,7 @@ from gpu_ops.gpu_tables import edge_table, feature_table_on_gpu
 from gpu_ops.rules import RULES, rule_hits
 from gpu_ops.splits import in_sample as rows_in_sample
 from gpu_ops.splits import not_known_compromised, time_split
+from tests.busy_payments import busy_payments
 from tests.gpu.translation import collected, needs_translator, translating
 
 pytestmark = needs_translator
@@ -27,30 +26,7 @@ Report = Callable[[str, str], None]
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
-    """Forty days of 1,500 payments between 60 accounts; every third goes to one hub."""
-    random = np.random.default_rng(7)
-    size = 1_500
-    at = random.integers(0, 40 * 24 * 60, size) * 60_000_000
-    payee = np.where(random.random(size) < 1 / 3, 0, random.integers(1, 60, size))
-    return (
-        pl.DataFrame(
-            {
-                "transaction_id": [f"t{number:05d}" for number in range(size)],
-                "occurred_at": at,
-                "kind": random.choice(["payment", "card"], size),
-                "amount": random.lognormal(3, 2, size).round(2),
-                "currency": ["EUR"] * size,
-                "payer_id": [f"a{number}" for number in random.integers(0, 60, size)],
-                "payee_id": [f"a{number}" for number in payee],
-                "payer_balance_before": random.random(size),
-                "payee_balance_before": [None] * size,
-                "is_fraud": random.random(size) < 0.1,
-                "label_known_at": at + random.integers(0, 20, size) * 86_400_000_000,
-            }
-        )
-        .cast({"occurred_at": pl.Int64, "label_known_at": pl.Int64})
-        .cast(pl.Schema(CANONICAL_SCHEMA))
-    )
+    return busy_payments(1_500)
 
 
 @pytest.fixture(scope="module")

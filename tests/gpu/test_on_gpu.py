@@ -10,7 +10,6 @@ from polars.testing import assert_frame_equal
 
 from gpu_ops.anomaly import Forest, fit_forest
 from gpu_ops.boosting import BoosterParams, train_booster
-from gpu_ops.canonical import CANONICAL_SCHEMA
 from gpu_ops.engine import Device, Engine, gpu_available
 from gpu_ops.feature_plan import needed_columns
 from gpu_ops.features import CATALOGUE, feature_table
@@ -22,6 +21,7 @@ from gpu_ops.gpu_tables import edge_table, feature_table_on_gpu
 from gpu_ops.graph_engine import CpuGraphEngine
 from gpu_ops.metrics import average_precision
 from gpu_ops.training_rows import TrainingTable
+from tests.busy_payments import busy_payments
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,30 +35,7 @@ Graph = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], int]
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
-    """Forty days of 3,000 payments between 60 accounts; every third goes to one hub."""
-    random = np.random.default_rng(7)
-    size = 3_000
-    at = random.integers(0, 40 * 24 * 60, size) * 60_000_000
-    payee = np.where(random.random(size) < 1 / 3, 0, random.integers(1, 60, size))
-    return (
-        pl.DataFrame(
-            {
-                "transaction_id": [f"t{number:05d}" for number in range(size)],
-                "occurred_at": at,
-                "kind": random.choice(["payment", "card"], size),
-                "amount": random.lognormal(3, 2, size).round(2),
-                "currency": ["EUR"] * size,
-                "payer_id": [f"a{number}" for number in random.integers(0, 60, size)],
-                "payee_id": [f"a{number}" for number in payee],
-                "payer_balance_before": random.random(size),
-                "payee_balance_before": [None] * size,
-                "is_fraud": random.random(size) < 0.1,
-                "label_known_at": at + random.integers(0, 20, size) * 86_400_000_000,
-            }
-        )
-        .cast({"occurred_at": pl.Int64, "label_known_at": pl.Int64})
-        .cast(pl.Schema(CANONICAL_SCHEMA))
-    )
+    return busy_payments(3_000)
 
 
 def test_the_driver_suffices() -> None:
