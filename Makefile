@@ -61,8 +61,10 @@ test: lint
 	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 # Opt-in: 9 GB of RAPIDS wheels in an environment of their own, and no GPU needed; see docs/gpu.md.
+# The second line: the loops that Numba compiles, with the older version that RAPIDS asks for.
 test-gpu-plans: $(GPU_STAMP)
 	$(GPU_VENV)/bin/pytest tests/gpu
+	$(GPU_VENV)/bin/pytest tests/graph tests/models/test_anomaly.py
 
 $(GPU_STAMP): pyproject.toml constraints-gpu.txt
 	test -x $(GPU_VENV)/bin/python || $(PYTHON) -m venv $(GPU_VENV)

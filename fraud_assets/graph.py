@@ -40,6 +40,7 @@ from gpu_ops.graph import GraphParams, in_stable_order
 from gpu_ops.graph import account_features as features_of_accounts
 from gpu_ops.ring_params import RingParams
 from gpu_ops.rings import search_rings
+from resources.batch.routing import COMPUTE
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Versions
@@ -167,6 +168,8 @@ def account_features(
     owners=list(ANALYSIS),
     code_version="1",
     pool=HEAVY_POOL,
+    # The search is compiled for the CPU; a machine with a GPU would be paid for nothing.
+    op_tags={COMPUTE: "cpu"},
     check_specs=[RINGS.spec("fraud_rings")],
 )
 def fraud_rings(

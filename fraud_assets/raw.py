@@ -1,7 +1,6 @@
 """The raw layer: a landed file as typed, checked, deduplicated canonical transactions."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.checks import column_schema, predicate_check
+from fraud_assets.feed_turns import feed_lease, refuse_succeeded
 from fraud_assets.feeds import Feed, ReadResult, RefusedError, load_feeds, read_upload
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import PREVIEW_ROWS, preview
@@ -28,14 +28,11 @@ from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
 from resources.attempts import sha256_of
 from resources.lake import Lake
-from resources.leases import Lease, Owner, lease
 from resources.settings import Settings
 from resources.versions import Attempt, Manifest, Versions
 
 NAME: Final = "raw_transactions"
 CONSERVATION: Final = "received_is_accounted_for"
-LEASE_WAIT_SECONDS: Final = 1800.0
-LEASE_TTL_SECONDS: Final = 120.0
 
 
 @dg.asset(
@@ -101,30 +98,6 @@ def known_feed(feeds: Mapping[str, Feed], upload: Upload) -> Feed:
             allow_retries=False,
         )
     return feeds[upload.feed]
-
-
-def feed_lease(lake: Lake, feed: str) -> AbstractContextManager[Lease]:
-    """Held by raw and prepped: one at a time in a feed, whoever started them."""
-    return lease(
-        lake,
-        f"feed-{feed}",
-        Owner.current(),
-        wait_seconds=LEASE_WAIT_SECONDS,
-        ttl_seconds=LEASE_TTL_SECONDS,
-    )
-
-
-def refuse_succeeded(held: Lease, feed: str) -> None:
-    """Stop a process that slept beyond its lease: another may have taken in the same rows since.
-
-    Raises:
-        dagster.Failure: The lease was lost. Nothing was published.
-    """
-    if not held.is_held():
-        raise dg.Failure(
-            description=f"Another process took over the feed {feed} meanwhile; run it again.",
-            allow_retries=False,
-        )
 
 
 @dataclass(frozen=True)

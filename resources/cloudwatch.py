@@ -2,15 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from resources.emf import emf_lines
 from resources.measurements import Measurement, MetricsError
+from resources.s3 import aws_region
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -20,6 +21,21 @@ _MOST_A_CALL: Final = 500
 
 STREAM: Final = "fraud-assets"
 """The stream that is written to in a log group."""
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html: events
+# of one call in the order of their times, within 24 hours, and 1,048,576 bytes, to which each adds
+# 26. That is less than the 10,000 events of a call, as a line of metrics has over 100 bytes; nor
+# can it reach the 1 MB of an event.
+_MOST_BYTES: Final = 1_048_576
+_BYTES_AN_EVENT: Final = 26
+_LONGEST_SPAN: Final = 24 * 60 * 60 * 1000
+
+
+class _Event(TypedDict):
+    """A line as PutLogEvents takes it; the time in milliseconds since 1970."""
+
+    timestamp: int
+    message: str
 
 
 class EmfOutput:
@@ -66,9 +82,13 @@ class EmfLogGroup:
         self._group = group
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
-        """Puts the lines in the order of their times; CloudWatch refuses those of 14 days ago."""
+        """Puts the lines in the order of their times, in as many calls as their limits ask for.
+
+        Lines older than 14 days or than the group's retention, or more than 2 hours ahead, are
+        refused by CloudWatch; all others are put before that is told.
+        """
         ordered = sorted(measurements, key=lambda one: one.at)
-        events = [
+        events: list[_Event] = [
             {"timestamp": round(one.at.timestamp() * 1000), "message": line}
             for one in ordered
             for line in emf_lines([one], self._namespace)
@@ -79,11 +99,14 @@ class EmfLogGroup:
         with _explained(f"put metrics into the log group {self._group}", "FRAUD_METRICS_LOG_GROUP"):
             with suppress(self._client.exceptions.ResourceAlreadyExistsException):
                 self._client.create_log_stream(**stream)
-            answer = self._client.put_log_events(**stream, logEvents=events)
-        if answer.get("rejectedLogEventsInfo"):
+            answers = [
+                self._client.put_log_events(**stream, logEvents=some) for some in _calls(events)
+            ]
+        if any(answer.get("rejectedLogEventsInfo") for answer in answers):
             raise MetricsError(
                 f"the log group {self._group} refused metrics for their times; CloudWatch takes "
-                "none that are older than 14 days or than the group's retention"
+                "none that are older than 14 days or than the group's retention, or more than 2 "
+                "hours ahead"
             )
 
     @cached_property
@@ -129,8 +152,24 @@ def _client(service: str) -> "BaseClient":
 
     retries = {"mode": "standard", "total_max_attempts": 5}
     config = Config(connect_timeout=10, read_timeout=30, retries=retries)
-    # boto3 itself reads AWS_DEFAULT_REGION only, containers are given AWS_REGION.
-    return boto3.client(service, region_name=os.environ.get("AWS_REGION"), config=config)
+    return boto3.client(service, region_name=aws_region(None), config=config)
+
+
+def _calls(events: Sequence[_Event]) -> Iterator[list[_Event]]:
+    """The events, ordered by time, as lists that one call each may hold."""
+    some: list[_Event] = []
+    size = 0
+    for event in events:
+        more = len(event["message"].encode()) + _BYTES_AN_EVENT
+        if some and (
+            size + more > _MOST_BYTES or event["timestamp"] - some[0]["timestamp"] > _LONGEST_SPAN
+        ):
+            yield some
+            some, size = [], 0
+        some.append(event)
+        size += more
+    if some:
+        yield some
 
 
 def _mark_as_metrics(params: dict[str, dict[str, str]], **_: object) -> None:
@@ -142,15 +181,16 @@ def _mark_as_metrics(params: dict[str, dict[str, str]], **_: object) -> None:
 def _explained(action: str, setting: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # Nothing is raised `from` boto3's error: its text names the account, and would be shown, too.
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         raise MetricsError(
             f"cannot {action}: {code}; check {setting} and the role's policy"
-        ) from error
+        ) from None
     except BotoCoreError as error:
         raise MetricsError(
             f"cannot {action}: {type(error).__name__}; check the network, the AWS credentials and "
             "AWS_REGION"
-        ) from error
+        ) from None

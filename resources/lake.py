@@ -5,7 +5,6 @@ with an odd name (a line break, bytes that are no UTF-8) would make obstore's lo
 for all of its neighbours.
 """
 
-import re
 import shutil
 import tempfile
 import time
@@ -30,6 +29,7 @@ from resources.folder_objects import FolderObjects
 from resources.folders import SCRATCH, ObjectInfo
 from resources.locations import LakeLocation
 from resources.s3 import S3Options, open_s3
+from resources.s3_listing import AnyKeyListing, is_key
 from resources.s3_objects import S3Objects
 from resources.scratch import make_scratch, scratch_in, sweep_scratch
 
@@ -48,7 +48,6 @@ Names: TypeAlias = list[str]
 ByteStrings: TypeAlias = list[bytes]
 
 _PARALLEL_READS: Final = 16
-_BAD_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Lake:
@@ -179,13 +178,14 @@ class Lake:
             return self._objects.folders(prefix)
 
     def hidden_files(self, prefix: str) -> Names:
-        r"""Paths below a folder of a local lake that no listing shows, sorted.
+        r"""Paths below a folder that no listing shows, sorted.
 
-        Names that end in `#` and digits, that are no UTF-8 or hold control characters or a
-        backslash, and links that lead nowhere. Undecodable bytes are shown as `\xNN`.
+        In a folder: names that end in `#` and digits, that are no UTF-8 or hold control characters
+        or a backslash, and links that lead nowhere. In S3: keys with control characters or an
+        empty, `.` or `..` part, as the last listing found them. Odd bytes are shown as `\xNN`.
         """
         with translated(self.url, f"list {prefix or 'everything'}"):
-            return [] if isinstance(self._objects, S3Objects) else self._objects.hidden(prefix)
+            return self._objects.hidden(prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Removes objects; keys without an object are passed over."""
@@ -279,7 +279,8 @@ class Lake:
     def _s3(self) -> S3Objects:
         if self.location.bucket is None:  # pragma: no cover - parse sets one of both
             raise ValueError("a lake is a folder or a bucket")
-        return S3Objects(open_s3(self.location.bucket, self.location.prefix, self.options))
+        store = open_s3(self.location.bucket, self.location.prefix, self.options)
+        return S3Objects(store, AnyKeyListing(self.location, self.options))
 
     def _missing(self, key: str) -> MissingObjectError:
         return MissingObjectError(f"there is no {key} in the lake {self.url}")
@@ -292,6 +293,5 @@ def utc_now() -> datetime:
 
 def _check_key(key: str) -> None:
     """Raises ValueError for a key that one of the two stores could not hold."""
-    parts = key.split("/")
-    if any(part in {"", ".", ".."} for part in parts) or _BAD_CHARACTERS.search(key):
+    if not is_key(key):
         raise ValueError(f"{key!r} is no key: its parts must not be empty, '.' or '..'")

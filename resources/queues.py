@@ -1,6 +1,5 @@
 """A queue of messages, each delivered at least once, in any order."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 from urllib.parse import urlsplit
+
+from resources.s3 import aws_region
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -124,12 +125,11 @@ class SqsQueue:
 
         Args:
             url: The queue's URL; ValueError if it is none.
-            region: Its region, where the URL does not tell it; None: that of the environment.
+            region: Its region, where the URL does not tell it; None: as `aws_region` finds it.
         """
         self._url = url
         self._address = parse_queue_url(url)
-        # boto3 itself reads AWS_DEFAULT_REGION only, containers are given AWS_REGION.
-        self._region = self._address.region or region or os.environ.get("AWS_REGION")
+        self._region = aws_region(self._address.region or region)
 
     def __repr__(self) -> str:
         return f"SqsQueue({self.name!r})"

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, InvalidPathError
 from obstore.store import S3Store
 
 from resources.folders import ObjectInfo
 from resources.s3_errors import is_missing_bucket
+from resources.s3_listing import AnyKeyListing
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Size of the parts of a large object: S3 takes 10,000 parts, so objects of up to 156 GiB."""
@@ -23,10 +24,16 @@ class S3Objects:
     Objects above one part go up in parts. Until the last request of such an upload nothing is
     visible, and a failed one is aborted; the parts of a killed process stay, unseen but paid for,
     until the bucket's lifecycle rule for unfinished uploads removes them.
+
+    Args:
+        store: The store over the lake's prefix.
+        any_key: Lists the same place where obstore cannot, because of a key that is none here.
     """
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store, any_key: AnyKeyListing) -> None:
         self._store = store
+        self._any_key = any_key
+        self._hidden: dict[str, list[str]] = {}
 
     def put(self, key: str, data: bytes, *, create: bool) -> bool:
         """Writes in one request; False if `create` was asked and the key is taken."""
@@ -64,17 +71,34 @@ class S3Objects:
         return ObjectInfo(key, meta["size"], meta["e_tag"] or "", meta["last_modified"])
 
     def objects(self, prefix: str) -> list[ObjectInfo]:
-        """All objects below a folder, sorted by key."""
-        found = [
-            ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
-            for batch in obstore.list(self._store, prefix or None)
-            for meta in batch
-        ]
+        """All objects below a folder that have a key of a lake, sorted by it."""
+        try:
+            found = [
+                ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
+                for batch in obstore.list(self._store, prefix or None)
+                for meta in batch
+                # S3's console makes a marker for a folder, also for the lake's own.
+                if meta["path"]
+            ]
+        except InvalidPathError:
+            listed = self._any_key.below(prefix)
+            self._hidden[prefix] = listed.hidden
+            return listed.objects
+        self._hidden[prefix] = []
         return sorted(found, key=lambda info: info.key)
+
+    def hidden(self, prefix: str) -> list[str]:
+        """Keys below a folder that the last listing of it passed over, printable, sorted."""
+        if prefix not in self._hidden:
+            self.objects(prefix)
+        return self._hidden[prefix]
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below, sorted."""
-        found = obstore.list_with_delimiter(self._store, prefix or None)["common_prefixes"]
+        try:
+            found = obstore.list_with_delimiter(self._store, prefix or None)["common_prefixes"]
+        except InvalidPathError:
+            return self._any_key.below(prefix, delimiter="/").folders
         return sorted(path.rsplit("/", 1)[-1] for path in found)
 
     def delete(self, keys: list[str]) -> None:

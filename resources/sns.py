@@ -32,8 +32,16 @@ BATCH: Final = 10
 _LARGEST_NUMBER: Final = 1e9
 _DECIMALS: Final = 5
 
+# A batch that is refused as a whole goes out singly, so that one entry keeps no other back.
 _REFUSALS: Final = frozenset(
-    {"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationError"}
+    {
+        "BatchRequestTooLong",
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "ParameterValueInvalid",
+        "ValidationError",
+        "ValidationException",
+    }
 )
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10

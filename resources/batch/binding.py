@@ -1,7 +1,7 @@
 """From the settings to the resource `batch` of the heavy assets."""
 
-import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from resources.batch.aws import AwsBatch
 from resources.batch.launcher import BatchStepLauncher, RowCounter, StepJob, to_stderr
 from resources.batch.local import LocalBatch
+from resources.batch.routing import in_a_job
 from resources.batch.settings import BatchSettings
 from resources.batch.watch import Patience
 from resources.bedrock_settings import BedrockSettings
@@ -57,7 +58,7 @@ def bind_batch(
     job = StepJob(
         queue=settings.batch_queue or "local",
         definition=settings.batch_definition or "local",
-        environment=container_environment(settings, lake),
+        environment=container_environment(settings, lake, settings.batch_engine or settings.engine),
         # A laptop has what it has: a number of its own would only keep jobs from starting.
         vcpus=None if local else settings.batch_vcpus,
         memory_mib=settings.batch_memory_mib,
@@ -71,9 +72,10 @@ def bind_batch(
         lake,
         job,
         rows=rows,
+        cpu_job=_cpu_job(settings, lake, job),
         limit=settings.batch_rows,
         # A step that already is in a job stays there, whatever its image's environment says.
-        available="AWS_BATCH_JOB_ID" not in os.environ,
+        available=not in_a_job(),
         feeds_dir=settings.feeds_dir,
         patience=Patience(
             queue=settings.batch_queue_minutes * minute,
@@ -86,10 +88,31 @@ def bind_batch(
     )
 
 
-def container_environment(settings: Settings, lake: Lake) -> dict[str, str]:
+def _cpu_job(settings: Settings, lake: Lake, job: StepJob) -> StepJob | None:
+    """The job of steps that need no GPU; None where they have no queue of their own."""
+    queue, definition = settings.batch_cpu_queue, settings.batch_cpu_definition
+    if settings.batch == "local" or queue is None or definition is None:
+        return None
+    # Whatever engine the others have: where there is no GPU, only one of the CPU works.
+    engine = "cpu" if settings.engine == "gpu" else settings.engine
+    return replace(
+        job,
+        queue=queue,
+        definition=definition,
+        environment=container_environment(settings, lake, engine),
+        gpus=None,
+    )
+
+
+def container_environment(settings: Settings, lake: Lake, engine: str) -> dict[str, str]:
     """The variables by which a container comes to the host's settings; no credentials.
 
     In AWS the host's own folder of feeds and its number of threads are left to the image.
+
+    Args:
+        settings: The host's.
+        lake: The lake of the settings.
+        engine: The container's engine.
     """
     chosen = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     values = {
@@ -99,7 +122,7 @@ def container_environment(settings: Settings, lake: Lake) -> dict[str, str]:
         and not name.startswith(_LEFT_OUT_PREFIXES)
         and not isinstance(getattr(settings, name), SecretStr)
     }
-    values |= {"batch": "off", "lake": lake.url, "engine": settings.batch_engine or settings.engine}
+    values |= {"batch": "off", "lake": lake.url, "engine": engine}
     if settings.batch == "local":
         values |= {"feeds_dir": settings.feeds_dir and settings.feeds_dir.absolute()}
         values |= {"threads": settings.threads}

@@ -213,6 +213,21 @@ def is_result(entry: dg.EventLogEntry) -> bool:
     return event is not None and event.event_type in _RESULTS
 
 
+def is_of_step(entry: dg.EventLogEntry, step_context: "StepContext") -> bool:
+    """Whether an entry is one that a step's own container may write.
+
+    The start or end of a run would start or end it here, and the end of another step that one. An
+    entry and the event in it each name a step.
+    """
+    own, event = step_context.step.key, entry.dagster_event
+    if entry.run_id != step_context.run_id:
+        return False
+    if event is None:
+        return entry.step_key in {None, own}
+    named = {entry.step_key, event.step_key}
+    return not event.is_job_event and named <= ({own} if event.is_step_event else {None, own})
+
+
 class _KnownVersions(DataVersionCache):
     """Input versions as the host knows them.
 

@@ -57,8 +57,7 @@ class Delivery:
             yield from self._stored(entry)
 
     def _check(self, entry: dg.EventLogEntry) -> None:
-        steps = {None, self._context.step.key}
-        if entry.run_id != self._context.run_id or entry.step_key not in steps:
+        if not internals.is_of_step(entry, self._context):
             raise dg.Failure(
                 f"Events of Batch job {self._job_id} belong to another run or step; look who may "
                 "write to steps/ in the lake.",

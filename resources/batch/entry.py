@@ -3,9 +3,9 @@
 `python -m resources.batch.entry run --folder F --sha256 H` is what the launcher starts.
 `python -m resources.batch.entry --preflight` tells whether a container could.
 
-Exit codes: 0 the step went well, or an earlier attempt of this job had already ended it; 1 it
-failed, and its events say why, or nothing could be reported; 2 wrong usage; 3 it was refused; 143
-it was asked to end (SIGTERM) before the step's end.
+Exit codes: 0 the step went well, or an earlier attempt of this job had already ended it, or the
+host follows another job; 1 it failed, and its events say why, or nothing could be reported; 2 wrong
+usage; 3 it was refused; 143 it was asked to end (SIGTERM) before the step's end.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import dagster as dg
 
 from resources.batch import dagster_internals as internals
 from resources.batch.ending import TERMINATED, asked_to_end
-from resources.batch.mail import Address, MailWriter, has_ended_before
+from resources.batch.mail import Address, MailWriter, followed_job, has_ended_before
 from resources.batch.payload import PROJECT, CodeLocation, Fingerprint, RefusedError, StepPayload
 from resources.batch.preflight import preflight
 from resources.errors import LakeUnavailableError
@@ -30,6 +30,10 @@ from resources.settings import Settings, SettingsError
 DONE: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 3
+
+_BY_HAND: Final = "by-hand"
+_HOST_SECONDS: Final = 60.0
+"""How long a container waits for its host to say that it follows the job; it does so at once."""
 
 
 def main(arguments: Sequence[str] | None = None, location: CodeLocation = PROJECT) -> int:
@@ -56,8 +60,16 @@ def main(arguments: Sequence[str] | None = None, location: CodeLocation = PROJEC
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
-    address = Address(asked.folder, os.environ.get("AWS_BATCH_JOB_ID", "by-hand"))
+    address = Address(asked.folder, os.environ.get("AWS_BATCH_JOB_ID", _BY_HAND))
     attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    if address.job_id != _BY_HAND:
+        followed = followed_job(lake, address, _HOST_SECONDS)
+        if followed is None:
+            sys.stderr.write("no host has said that it follows this job; nothing is done\n")
+            return FAILED
+        if followed != address.job_id:
+            sys.stderr.write(f"the host follows {followed} and not this job; nothing is done\n")
+            return DONE
     if has_ended_before(lake, address, attempt):
         sys.stderr.write("an earlier attempt of this job has ended the step; nothing is left\n")
         return DONE

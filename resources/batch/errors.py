@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from resources.batch.port import JobStatus
+from resources.batch.port import TIMED_OUT, JobStatus
 
 _ACCOUNT: Final = re.compile(r"(?<![\w-])\d{12}(?![\w-])")
 _WRONG_USAGE: Final = 2
@@ -32,10 +32,15 @@ def masked(text: str) -> str:
 def is_final(status: JobStatus) -> bool:
     """Whether another try of a job that ended without a word can only end in the same way.
 
-    So it is where somebody ended the job on purpose, and where the container said by its exit code
-    that it cannot even read its settings or its command.
+    So it is where somebody ended the job on purpose, where an attempt took too long (as long is
+    paid for again, and Batch itself repeats no such attempt), and where the container said by its
+    exit code that it cannot even read its settings or its command.
     """
-    return status.was_terminated or status.exit_code in {_WRONG_USAGE, _REFUSED}
+    return (
+        status.was_terminated
+        or _took_too_long(status)
+        or status.exit_code in {_WRONG_USAGE, _REFUSED}
+    )
 
 
 def died(status: JobStatus) -> StepDiedError:
@@ -50,6 +55,11 @@ def died(status: JobStatus) -> StepDiedError:
     ]
     if status.was_terminated:
         parts.append("somebody ended it, so it is not tried again")
+    elif _took_too_long(status):
+        parts.append(
+            "so it is not tried again: raise FRAUD_BATCH_ATTEMPT_MINUTES, or give the job more "
+            "(FRAUD_BATCH_VCPUS, FRAUD_BATCH_MEMORY_MIB)"
+        )
     elif status.exit_code is not None:
         parts.append(f"exit code {status.exit_code}{_meaning(status.exit_code)}")
     if status.log_stream is not None:
@@ -66,6 +76,10 @@ def never_started(status: JobStatus, queue: str, seconds: float) -> StepNeverSta
         "of vCPUs, its instance types, the account's quota of GPU instances), or raise "
         "FRAUD_BATCH_QUEUE_MINUTES"
     )
+
+
+def _took_too_long(status: JobStatus) -> bool:
+    return status.reason.startswith(TIMED_OUT)
 
 
 def _meaning(exit_code: int) -> str:

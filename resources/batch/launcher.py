@@ -24,7 +24,7 @@ from resources.batch.port import (
     job_name,
     tag_value,
 )
-from resources.batch.routing import Decision, route
+from resources.batch.routing import Decision, compute_of, route
 from resources.batch.watch import Patience, StepWatch
 from resources.lake import Lake
 
@@ -90,6 +90,8 @@ class BatchStepLauncher(dg.StepLauncher):
         batch: Where jobs run.
         lake: The lake that host and containers share.
         job: What kind of job a step becomes.
+        cpu_job: The same for steps whose asset says by its tags that they need no GPU; None: as
+            all others.
         rows: Counts a step's input rows.
         limit: Rows from which on a step goes to Batch.
         available: Whether there is a Batch to go to; a step that is in a job already stays in it.
@@ -107,6 +109,7 @@ class BatchStepLauncher(dg.StepLauncher):
         *,
         rows: RowCounter,
         limit: int,
+        cpu_job: StepJob | None = None,
         available: bool = True,
         location: CodeLocation = PROJECT,
         feeds_dir: Path | None = None,
@@ -115,7 +118,7 @@ class BatchStepLauncher(dg.StepLauncher):
     ) -> None:
         self._batch = batch
         self._lake = lake
-        self._job = job
+        self._jobs = {"gpu": job, "cpu": cpu_job or job}
         self._rows = rows
         self._limit = limit
         self._available = available
@@ -134,13 +137,14 @@ class BatchStepLauncher(dg.StepLauncher):
             internals.add_metadata(step_context, decision.metadata())
             yield from internals.run_in_process(step_context)
         else:
-            address = self._submitted(step_context, decision)
+            job = self._jobs[compute_of(step_context.op_def.tags)]
+            address = self._submitted(step_context, decision, job)
             yield from StepWatch(
                 context=step_context,
                 batch=self._batch,
                 lake=self._lake,
                 address=address,
-                queue=self._job.queue,
+                queue=job.queue,
                 patience=self._patience,
                 say=self._say,
             ).events()
@@ -151,7 +155,7 @@ class BatchStepLauncher(dg.StepLauncher):
         rows = sum(known) if counts and len(known) == len(counts) else None
         return route(rows, self._limit, batch_available=self._available)
 
-    def _submitted(self, step_context: "StepContext", decision: Decision) -> Address:
+    def _submitted(self, step_context: "StepContext", decision: Decision, job: StepJob) -> Address:
         """Leave the step in the lake and start a job for it."""
         run_id, step_key = step_context.run_id, step_context.step.key
         # The number of Dagster's retry, else a retry would read the first try's events.
@@ -164,7 +168,6 @@ class BatchStepLauncher(dg.StepLauncher):
             metadata=decision.metadata(),
         ).encoded()
         self._lake.put(f"{folder}/step.json", payload)
-        job = self._job
         arguments = ("run", "--folder", folder, "--sha256", digest(payload))
         job_id = self._submit(
             step_context,
@@ -203,7 +206,11 @@ class BatchStepLauncher(dg.StepLauncher):
                 time.sleep(pace.pause(changed=False))
 
     def __repr__(self) -> str:
-        return f"BatchStepLauncher({masked(self._job.queue)!r}, {masked(self._job.definition)!r})"
+        jobs = ", ".join(
+            f"{compute}: {masked(job.queue)!r} {masked(job.definition)!r}"
+            for compute, job in self._jobs.items()
+        )
+        return f"BatchStepLauncher({jobs})"
 
 
 def _parts(step_context: "StepContext") -> list[tuple[str, str | None]]:

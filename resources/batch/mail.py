@@ -1,13 +1,15 @@
 """How a container's events reach the host: numbered chunks in the lake, never written twice.
 
 `<folder>/events/<job id>/<attempt>/<n>.json`, n from 1. The folder has the job's id in it, since a
-repeated SubmitJob may start a second job of the same step, whose events are nobody's.
+repeated SubmitJob may start a second job of the same step, whose events are nobody's. Which job
+its host follows stands in `<folder>/job.txt`; a container of any other does no work.
 """
 
 import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -16,9 +18,15 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resources.batch.dagster_internals import events_from_text, events_to_text, is_terminal
-from resources.lake import Lake, MissingObjectError
+from resources.lake import Lake, LakeUnavailableError, MissingObjectError
 
 _GATHERED_SECONDS: Final = 0.5
+NOBODY: Final = b"nobody"
+"""Stands for the followed job once a host has given its step up."""
+
+_OUTAGE_SECONDS: Final = 10 * 60
+"""How long a container tries to send what it has to say; its host waits as long for the lake."""
+_OUTAGE_PAUSE_SECONDS: Final = 5.0
 
 
 class MailError(Exception):
@@ -58,6 +66,11 @@ class Address:
     def key(self, attempt: int, number: int) -> str:
         """The key of a chunk; both count from 1."""
         return f"{self.folder}/events/{self.job_id}/{attempt}/{number:06d}.json"
+
+    @property
+    def followed_key(self) -> str:
+        """The key of the object that names the job whose events are read."""
+        return f"{self.folder}/job.txt"
 
 
 class MailWriter:
@@ -129,7 +142,19 @@ class MailWriter:
     def _put(self, chunk: Chunk) -> None:
         self._number += 1
         key = self._address.key(self._attempt, self._number)
-        self._lake.put(key, chunk.model_dump_json().encode())
+        data = chunk.model_dump_json().encode()
+        # A step may compute for hours: that the lake is away for some minutes of them must not
+        # make its container mute for the rest, and its work be paid for again.
+        deadline = time.monotonic() + _OUTAGE_SECONDS
+        while True:
+            try:
+                self._lake.put(key, data)
+            except LakeUnavailableError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_OUTAGE_PAUSE_SECONDS)
+            else:
+                return
 
 
 @dataclass(frozen=True)
@@ -179,6 +204,17 @@ class MailReader:
             return Mail(self._attempt, events_from_text(chunk.events), chunk.refused)
         except (ValidationError, ValueError, dg.DagsterError) as error:
             raise MailError(f"{key} in the lake holds no events of a step") from error
+
+
+def followed_job(lake: Lake, address: Address, wait_seconds: float) -> str | None:
+    """The id of the job that a step's host follows; None if it did not say so in time."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        with suppress(MissingObjectError):
+            return lake.get(address.followed_key).decode()
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(_GATHERED_SECONDS)
 
 
 def has_ended_before(lake: Lake, address: Address, attempt: int) -> bool:

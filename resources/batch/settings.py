@@ -25,6 +25,17 @@ class BatchSettings(BaseModel):
         validate_default=True,
         description="Job definition of AWS Batch: name, name:revision or ARN.",
     )
+    batch_cpu_queue: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Job queue of heavy steps that need no GPU; unset: batch_queue.",
+    )
+    batch_cpu_definition: str | None = Field(
+        default=None,
+        min_length=1,
+        validate_default=True,
+        description="Job definition of the same; both or neither.",
+    )
     batch_rows: int = Field(
         default=50_000, ge=0, description="Input rows from which on a heavy step goes to Batch."
     )
@@ -63,6 +74,17 @@ class BatchSettings(BaseModel):
     def _aws_has_what_it_needs(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("batch") == "aws":
             message = "must be set where FRAUD_BATCH is aws"
+            raise ValueError(message)
+        return value
+
+    @field_validator("batch_cpu_definition")
+    @classmethod
+    def _the_cpu_has_both(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A queue that is wrong by itself is not among the data and told already.
+        if "batch_cpu_queue" in info.data and (value is None) != (
+            info.data["batch_cpu_queue"] is None
+        ):
+            message = "must be set where FRAUD_BATCH_CPU_QUEUE is, and only there"
             raise ValueError(message)
         return value
 

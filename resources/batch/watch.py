@@ -11,7 +11,7 @@ import dagster as dg
 from resources.batch import dagster_internals as internals
 from resources.batch.delivery import Delivery
 from resources.batch.errors import JobLostError, died, is_final, masked, never_started
-from resources.batch.mail import Address, Mail, MailReader
+from resources.batch.mail import NOBODY, Address, Mail, MailReader
 from resources.batch.pace import Pace
 from resources.batch.port import ENDED, WAITING, Batch, BatchError, BatchUnavailableError, JobStatus
 from resources.batch.tail import LogTail
@@ -64,7 +64,7 @@ class StepWatch:
         self._context = context
         self._batch = batch
         self._lake = lake
-        self._folder = address.folder
+        self._address = address
         self._job_id = address.job_id
         self._queue = queue
         self._patience = patience
@@ -75,6 +75,7 @@ class StepWatch:
         self._seen: tuple[str, str, int] | None = None
         self._waiting_since: float | None = time.monotonic()
         self._silent_since: float | None = None
+        self._is_named = False
 
     def events(self) -> Iterator[dg.DagsterEvent]:
         """The step's events, ending with its terminal one.
@@ -121,6 +122,7 @@ class StepWatch:
     def _fetched(self) -> tuple[JobStatus, list[Mail]] | None:
         """The job's status and its new events; None while a service is out, within patience."""
         try:
+            self._name_job()
             status = self._described()
             # In this order: what an ended attempt wrote is there when its end is known.
             ended = len(status.attempts) + (status.status in ENDED)
@@ -133,6 +135,16 @@ class StepWatch:
             return None
         self._silent_since = None
         return status, mails
+
+    def _name_job(self) -> None:
+        """Tell the containers which job is followed; one that a lost answer left behind gives up.
+
+        SubmitJob has no token by which a repeated request would be known for what it is (botocore's
+        model of SubmitJob), and boto3 repeats requests by itself.
+        """
+        if not self._is_named:
+            self._lake.put(self._address.followed_key, self._job_id.encode())
+            self._is_named = True
 
     def _described(self) -> JobStatus:
         status = self._batch.describe([self._job_id]).get(self._job_id)
@@ -203,6 +215,8 @@ class StepWatch:
             self._context.log.warning(
                 "Batch job %s may still run: %s; end it by hand.", self._job_id, error
             )
+            with suppress(LakeError):  # what has not started yet then does no work
+                self._lake.put(self._address.followed_key, NOBODY)
 
     def _ends_by_itself(self) -> bool:
         """Whether the job is seen to end; not so where Batch does not tell."""
@@ -222,4 +236,4 @@ class StepWatch:
         """Remove what host and container wrote for each other; of a failed talk all is kept."""
         if self._delivery.is_over:
             with suppress(LakeError):  # a host without the right to delete leaves it lying
-                self._lake.delete([found.key for found in self._lake.list(self._folder)])
+                self._lake.delete([found.key for found in self._lake.list(self._address.folder)])

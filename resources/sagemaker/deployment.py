@@ -11,27 +11,18 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
-
-from pydantic import Field
 
 from resources.sagemaker import requests
-from resources.sagemaker.api import (
-    AbsentError,
-    Answer,
-    Named,
-    SageMaker,
-    SageMakerError,
-    TakenError,
-    masked_accounts,
-)
+from resources.sagemaker.api import AbsentError, Named, SageMaker, SageMakerError, TakenError
 from resources.sagemaker.config import SageMakerConfig, safe_name
-from resources.sagemaker.waiting import Patience, wait_for
-
-_CHANGING: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-_SERVING: Final = "InService"
-# An endpoint in one of these can only be deleted.
-_BROKEN: Final = frozenset({"Failed", "OutOfService"})
+from resources.sagemaker.endpoints import (
+    BROKEN,
+    CHANGING,
+    SERVING,
+    Endpoints,
+    EndpointState,
+    reason_of,
+)
 
 SmokeCheck = Callable[[str], float]
 """Tries an endpoint; its largest deviation, or SmokeTestError."""
@@ -39,14 +30,6 @@ SmokeCheck = Callable[[str], float]
 
 class DeploymentError(SageMakerError):
     """A model does not serve; the message says why, and what serves instead."""
-
-
-class EndpointState(Answer):
-    """What DescribeEndpoint says."""
-
-    status: str = Field(alias="EndpointStatus")
-    config_name: str = Field(default="", alias="EndpointConfigName")
-    reason: str = Field(default="", alias="FailureReason")
 
 
 @dataclass(frozen=True)
@@ -107,10 +90,19 @@ class Deployment:
     is_new: bool
 
 
-def deploy(sagemaker: SageMaker, candidate: Candidate, smoke: SmokeCheck) -> Deployment:
+def deploy(
+    sagemaker: SageMaker, candidate: Candidate, smoke: SmokeCheck, recorded_config: str = ""
+) -> Deployment:
     """Makes a model serve, or leaves what served before and says why.
 
     The caller makes sure that the model is approved and that nobody else deploys to the endpoint.
+
+    Args:
+        sagemaker: Configuration and calls.
+        candidate: The model.
+        smoke: Tries an endpoint.
+        recorded_config: The configuration of the last deployment that went through; the way back
+            from one that was killed after the traffic had moved. Empty: there was none.
 
     Raises:
         DeploymentError: The model does not serve. The former one does, unless the message says
@@ -119,16 +111,16 @@ def deploy(sagemaker: SageMaker, candidate: Candidate, smoke: SmokeCheck) -> Dep
     """
     names = Names.of(sagemaker.config, candidate)
     rollout = _Rollout(sagemaker, candidate, names, smoke)
-    before = rollout.state(names.endpoint)
-    if before is not None and before.status in _CHANGING:
+    before = rollout.endpoints.state(names.endpoint)
+    if before is not None and before.status in CHANGING:
         raise DeploymentError(
             f"the endpoint {names.endpoint} is {before.status}; run again when that is over"
         )
-    if before is not None and (before.status, before.config_name) == (_SERVING, names.config):
-        return Deployment(names, "", smoke(names.endpoint), is_new=False)
+    if before is not None and (before.status, before.config_name) == (SERVING, names.config):
+        return Deployment(names, "", rollout.serves(recorded_config), is_new=False)
     with rollout.prepared():
         rollout.prove()
-        if before is None or before.status in _BROKEN:
+        if before is None or before.status in BROKEN:
             return Deployment(names, "", rollout.start(before), is_new=True)
         return Deployment(names, before.config_name, rollout.replace(before), is_new=True)
 
@@ -140,13 +132,9 @@ class _Rollout:
     names: Names
     smoke: SmokeCheck
 
-    def state(self, endpoint: str) -> EndpointState | None:
-        try:
-            return self.sagemaker.api.call(
-                "describe_endpoint", {"EndpointName": endpoint}, EndpointState
-            )
-        except AbsentError:
-            return None
+    @property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.sagemaker)
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -173,7 +161,7 @@ class _Rollout:
         """Brings the model up beside what serves, tries it, and takes it down again."""
         names = self.names
         # Whoever deploys holds a lease, so one that is there is left by a killed run.
-        self._remove(names.probe)
+        self.endpoints.remove(names.probe)
         try:
             request = requests.endpoint(names.probe, names.config, self.candidate.feed)
             self._call("create_endpoint", request)
@@ -181,17 +169,17 @@ class _Rollout:
             self.smoke(names.probe)
         except BaseException as error:
             try:
-                self._remove(names.probe)
+                self.endpoints.remove(names.probe)
             except SageMakerError as left:
                 error.add_note(f"and {names.probe} could not be removed: {left}")
             raise
-        self._remove(names.probe)
+        self.endpoints.remove(names.probe)
 
     def start(self, broken: EndpointState | None) -> float:
         """Makes the endpoint, after removing a broken one."""
         names = self.names
         if broken is not None:
-            self._remove(names.endpoint)
+            self.endpoints.remove(names.endpoint)
         self._call(
             "create_endpoint",
             requests.endpoint(names.endpoint, names.config, self.candidate.feed),
@@ -200,41 +188,54 @@ class _Rollout:
             self._come_up(names.endpoint, "it was removed, and nothing serves")
             return self.smoke(names.endpoint)
         except SageMakerError:
-            self._remove(names.endpoint)
+            self.endpoints.remove(names.endpoint)
             raise
 
     def replace(self, before: EndpointState) -> float:
         """Moves traffic to the model; back again if it then fails the smoke test."""
         endpoint, config = self.names.endpoint, self.sagemaker.config
         self._call("update_endpoint", requests.endpoint_update(config, endpoint, self.names.config))
-        seen = self._settled(endpoint)
-        if seen is None or (seen.status, seen.config_name) != (_SERVING, self.names.config):
+        seen = self.endpoints.settled(endpoint)
+        if seen is None or (seen.status, seen.config_name) != (SERVING, self.names.config):
             raise DeploymentError(self._not_moved(before, seen))
         try:
             return self.smoke(endpoint)
         except SageMakerError as error:
-            self._call(
-                "update_endpoint", requests.endpoint_update(config, endpoint, before.config_name)
-            )
-            back = self._settled(endpoint)
-            if back is None or (back.status, back.config_name) != (_SERVING, before.config_name):
-                raise DeploymentError(
-                    f"{error}; and the way back to {before.config_name} failed: {_reason(back)}. "
-                    f"Look after the endpoint {endpoint} now"
-                ) from error
+            self._move_back(before.config_name, error)
             raise DeploymentError(f"{error}; {before.config_name} serves again") from error
+
+    def serves(self, recorded_config: str) -> float:
+        """Tries what serves already; a run that was killed moved the traffic and tried nothing."""
+        try:
+            return self.smoke(self.names.endpoint)
+        except SageMakerError as error:
+            if recorded_config in {"", self.names.config}:
+                raise DeploymentError(f"{error}; it serves on: choose another version") from error
+            self._move_back(recorded_config, error)
+            raise DeploymentError(f"{error}; {recorded_config} serves again") from error
+
+    def _move_back(self, former: str, cause: SageMakerError) -> None:
+        """Moves traffic back; DeploymentError if that fails, too."""
+        endpoint, config = self.names.endpoint, self.sagemaker.config
+        self._call("update_endpoint", requests.endpoint_update(config, endpoint, former))
+        back = self.endpoints.settled(endpoint)
+        if back is None or (back.status, back.config_name) != (SERVING, former):
+            raise DeploymentError(
+                f"{cause}; and the way back to {former} failed: {reason_of(back)}. "
+                f"Look after the endpoint {endpoint} now"
+            ) from cause
 
     def _come_up(self, endpoint: str, otherwise: str) -> None:
         """Waits for a new endpoint; DeploymentError if it does not come up."""
-        seen = self._settled(endpoint)
-        if seen is None or seen.status != _SERVING:
+        seen = self.endpoints.settled(endpoint)
+        if seen is None or seen.status != SERVING:
             raise DeploymentError(
-                f"{self._model} did not come up on {endpoint}: {_reason(seen)}; {otherwise}"
+                f"{self._model} did not come up on {endpoint}: {reason_of(seen)}; {otherwise}"
             )
 
     def _not_moved(self, before: EndpointState, seen: EndpointState | None) -> str:
-        told = f"{self._model} did not take over: {_reason(seen)}"
-        if seen is not None and (seen.status, seen.config_name) == (_SERVING, before.config_name):
+        told = f"{self._model} did not take over: {reason_of(seen)}"
+        if seen is not None and (seen.status, seen.config_name) == (SERVING, before.config_name):
             return f"{told}. {before.config_name} serves on"
         status = "gone" if seen is None else seen.status
         return f"{told}. The endpoint {self.names.endpoint} is {status}: look after it now"
@@ -246,39 +247,12 @@ class _Rollout:
     def _call(self, operation: str, request: requests.Request) -> None:
         self.sagemaker.api.call(operation, request, Named)
 
-    def _settled(self, endpoint: str) -> EndpointState | None:
-        return wait_for(
-            lambda: self.state(endpoint),
-            lambda seen: seen is None or seen.status not in _CHANGING,
-            self._patience,
-            f"the endpoint {endpoint}",
-        )
-
-    @property
-    def _patience(self) -> Patience:
-        return Patience(
-            self.sagemaker.first_poll_seconds, self.sagemaker.config.endpoint_timeout_seconds
-        )
-
-    def _remove(self, endpoint: str) -> None:
-        """Deletes an endpoint, if there is one, and waits until it is gone."""
-        if self.state(endpoint) is None:
-            return
-        with suppress(AbsentError):
-            self._call("delete_endpoint", {"EndpointName": endpoint})
-        wait_for(
-            lambda: self.state(endpoint),
-            lambda seen: seen is None,
-            self._patience,
-            f"the removal of the endpoint {endpoint}",
-        )
-
     def _clean(self, made: list[tuple[str, str]], cause: BaseException) -> None:
         """Removes what was made, unless the endpoint uses it or may be about to."""
         try:
-            seen = self.state(self.names.endpoint)
+            seen = self.endpoints.state(self.names.endpoint)
             if seen is not None and (
-                seen.status in _CHANGING or seen.config_name == self.names.config
+                seen.status in CHANGING or seen.config_name == self.names.config
             ):
                 return
             for kind, name in reversed(made):
@@ -287,9 +261,3 @@ class _Rollout:
                     self._call(f"delete_{kind}", {field: name})
         except SageMakerError as error:
             cause.add_note(f"and {self.names.config} could not be cleaned up: {error}")
-
-
-def _reason(seen: EndpointState | None) -> str:
-    if seen is None:
-        return "somebody deleted it"
-    return masked_accounts(seen.reason) or f"it is {seen.status}, and no reason was given"

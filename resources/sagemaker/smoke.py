@@ -65,11 +65,15 @@ class SmokeTest:
             raise SmokeTestError(
                 f"the endpoint {endpoint} scores {found.height} of {self.expected.height} rows"
             )
-        largest = max(
-            float(np.max(np.abs(found[name].to_numpy() - self.expected[name].to_numpy())))
-            for name in _SCORES
+        # NumPy's maximum keeps a NaN, Python's may lose it; and `not <=` refuses it.
+        largest = float(
+            np.max(
+                [
+                    np.abs(found[name].to_numpy() - self.expected[name].to_numpy())
+                    for name in _SCORES
+                ]
+            )
         )
-        # `not <=` refuses NaN, too.
         if not largest <= TOLERANCE:
             raise SmokeTestError(
                 f"the endpoint {endpoint} scores otherwise than the model: by up to {largest:.3g}, "

@@ -85,13 +85,41 @@ def test_a_log_group_gets_the_lines_as_metrics(
     assert formats["Logs_20140328.PutLogEvents"] == "json/emf"
 
 
+def test_a_log_group_gets_no_more_in_a_call_than_it_takes(
+    through_proxy: "FaultProxy", aws_client: "AwsClient"
+) -> None:
+    """1,048,576 bytes with 26 for each event, and 24 hours."""
+    logs, group = aws_client("logs"), f"/fraud/{uuid4().hex}"
+    logs.create_log_group(logGroupName=group)
+    receiver = sink(metrics="emf", metrics_log_group=group)
+
+    def calls(*measurements: Measurement) -> int:
+        through_proxy.seen.clear()
+        receiver.emit(measurements)
+        targets = [one.headers["x-amz-target"] for one in through_proxy.seen]
+        return targets.count("Logs_20140328.PutLogEvents")
+
+    # A line of 186 characters, and 26 for the event: 4,946 times 212 are 1,048,552.
+    line = Measurement((Metric("M", 1, "Count"),), {"D": 13 * "d"}, NOW, "r")
+    assert calls(*[line] * 4_946) == 1
+    assert calls(*[line] * 4_947) == 2
+    day = timedelta(hours=24)
+    assert calls(measured(at=NOW - day), measured(at=NOW)) == 1
+    assert calls(measured(at=NOW - day), measured(at=NOW + timedelta(milliseconds=1))) == 2
+    stored = logs.get_log_events(logGroupName=group, logStreamName="fraud-assets", limit=10_000)
+    assert len(stored["events"]) == 4_946 + 4_947 + 2 + 2
+
+
 def test_a_missing_log_group_is_told(through_proxy: "FaultProxy") -> None:
     words = (
         "cannot put metrics into the log group nowhere: ResourceNotFoundException; check "
         "FRAUD_METRICS_LOG_GROUP and the role's policy"
     )
-    with pytest.raises(MetricsError, match=words):
+    with pytest.raises(MetricsError, match=words) as caught:
         sink(metrics="emf", metrics_log_group="nowhere").emit([measured()])
+    # AWS's own words name the account; the sensor's tick would show them as the cause.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_lines_that_are_too_old_are_told(

@@ -13,6 +13,7 @@ import pytest
 
 from resources.errors import LakeUnavailableError
 from resources.lake import Lake
+from resources.queues import QueueError, SqsQueue
 from resources.settings import Settings, SettingsError
 from tests.aws.intake import ONE, PREFIX, Intake, listed, requested
 
@@ -255,3 +256,16 @@ def _record(bucket: str, key: str) -> str:
         "s3": {"bucket": {"name": bucket}, "object": {"key": key}},
     }
     return json.dumps({"Records": [record]})
+
+
+def test_a_queue_is_reached_in_the_region_that_containers_are_given(
+    aws_client: "AwsClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its URL does not tell the region; boto3 itself does not read AWS_REGION."""
+    url = aws_client("sqs").create_queue(QueueName=f"q-{uuid4().hex}")["QueueUrl"]
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    aws_client("sqs").send_message(QueueUrl=url, MessageBody="hello")
+    assert [one.body for one in SqsQueue(url).receive(1)] == ["hello"]
+    monkeypatch.delenv("AWS_REGION")
+    with pytest.raises(QueueError, match="NoRegionError; check the network, the AWS credentials"):
+        SqsQueue(url).receive(1)

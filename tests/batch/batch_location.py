@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from resources.batch.payload import CodeLocation
+from resources.batch.routing import COMPUTE
 from resources.lake import Lake
 from resources.leases import lease
 from resources.settings import Settings
@@ -73,7 +74,7 @@ def parted(
     return dg.MaterializeResult(metadata={"key": context.partition_key})
 
 
-@dg.asset
+@dg.asset(op_tags={COMPUTE: "cpu"})
 def fragile(lake: dg.ResourceParam[Lake], batch: dg.ResourceParam[object]) -> None:
     """A heavy asset without a policy of retries."""
     if os.environ.get("FRAGILE") == "wait":

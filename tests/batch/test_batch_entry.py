@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,15 @@ from gpu_ops.engine import Engine
 from gpu_ops.gpu_driver import Gpu, GpuDriver
 from resources.batch import entry
 from resources.batch.delivery import Delivery
-from resources.batch.mail import Address, Chunk, MailError, MailReader, MailWriter, has_ended_before
+from resources.batch.mail import (
+    Address,
+    Chunk,
+    MailError,
+    MailReader,
+    MailWriter,
+    followed_job,
+    has_ended_before,
+)
 from resources.batch.payload import (
     PROJECT,
     Fingerprint,
@@ -25,7 +34,7 @@ from resources.batch.payload import (
     code_files,
     digest,
 )
-from resources.lake import Lake
+from resources.lake import Lake, LakeUnavailableError
 from tests.batch.batch_location import LOCATION
 
 if TYPE_CHECKING:
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
 
 IMAGE = Fingerprint.of(LOCATION, None)
 ADDRESS = Address("steps/run/step/0", "job")
+STEP_SKIPPED = dg.DagsterEventType.STEP_SKIPPED
+RUN_SUCCESS = dg.DagsterEventType.RUN_SUCCESS
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +75,12 @@ def payload(**changes: str) -> bytes:
     return made.encoded()
 
 
-def message(text: str, run_id: str = "run", step: str | None = "step") -> dg.EventLogEntry:
+def message(
+    text: str,
+    run_id: str = "run",
+    step: str | None = "step",
+    event: dg.DagsterEvent | None = None,
+) -> dg.EventLogEntry:
     return dg.EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level=20,
@@ -73,7 +89,7 @@ def message(text: str, run_id: str = "run", step: str | None = "step") -> dg.Eve
         timestamp=1.0,
         step_key=step,
         job_name="job",
-        dagster_event=None,
+        dagster_event=event,
     )
 
 
@@ -220,6 +236,41 @@ def test_a_refusal_reaches_the_host(lake: Lake) -> None:
     assert "another layout than this image reads" in mail.refused
 
 
+@pytest.mark.parametrize(
+    ("followed", "code", "told"),
+    [
+        (b"job-1", 0, "the host follows job-1 and not this job; nothing is done"),
+        (b"nobody", 0, "the host follows nobody and not this job; nothing is done"),
+        (None, 1, "no host has said that it follows this job; nothing is done"),
+        (b"job-2", 3, "refused: the step's payload"),
+    ],
+)
+def test_only_the_job_that_the_host_follows_does_work(
+    lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    followed: bytes | None,
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.setenv("AWS_BATCH_JOB_ID", "job-2")
+    monkeypatch.setattr(entry, "_HOST_SECONDS", 0.0)
+    lake.put("steps/run/step/0/step.json", b"{}")
+    if followed is not None:
+        lake.put("steps/run/step/0/job.txt", followed)
+    arguments = ["run", "--folder", ADDRESS.folder, "--sha256", digest(b"{}")]
+    assert entry.main(arguments, LOCATION) == code
+    assert told in capsys.readouterr().err
+    assert bool(lake.list("steps/run/step/0/events")) is (code == 3)
+
+
+def test_a_container_waits_for_its_host_to_name_the_job(lake: Lake) -> None:
+    late = threading.Timer(0.3, lake.put, ["steps/run/step/0/job.txt", b"job"])
+    late.start()
+    assert followed_job(lake, ADDRESS, 10) == "job"
+    late.join()
+
+
 def test_a_payload_in_order_is_read() -> None:
     data = payload()
     assert StepPayload.decoded(data, digest(data), LOCATION, IMAGE).metadata == {
@@ -270,6 +321,34 @@ def test_events_arrive_in_order_and_once(lake: Lake) -> None:
     assert not has_ended_before(lake, ADDRESS, 4)
 
 
+def test_an_outage_of_the_lake_costs_no_event(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resources.batch.mail._OUTAGE_PAUSE_SECONDS", 0.0)
+    outages = iter(["out", "still out"])
+
+    def put(key: str, data: bytes) -> bool:
+        for told in outages:
+            raise LakeUnavailableError(told)
+        return Lake.put(lake, key, data)
+
+    monkeypatch.setattr(lake, "put", put)
+    with MailWriter(lake, ADDRESS, 1) as writer:
+        writer.send(message("a"))
+    (mail,) = MailReader(lake, ADDRESS).new(0)
+    assert [entry.user_message for entry in mail.entries] == ["a"]
+
+
+def test_a_lake_that_stays_away_ends_the_container(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(_key: str, _data: bytes) -> bool:
+        raise LakeUnavailableError("out")
+
+    monkeypatch.setattr("resources.batch.mail._OUTAGE_SECONDS", 0.0)
+    monkeypatch.setattr(lake, "put", put)
+    with pytest.raises(LakeUnavailableError), MailWriter(lake, ADDRESS, 1) as writer:
+        writer.send(message("a"))
+
+
 def test_only_an_earlier_end_counts(lake: Lake) -> None:
     lake.put(ADDRESS.key(2, 1), Chunk(terminal=True).model_dump_json().encode())
     assert not has_ended_before(lake, ADDRESS, 2)
@@ -284,10 +363,24 @@ def test_a_damaged_chunk_is_named(lake: Lake, data: bytes) -> None:
         MailReader(lake, ADDRESS).new(0)
 
 
-@pytest.mark.parametrize(("run_id", "step"), [("another", "step"), ("run", "another")])
-def test_events_of_others_are_refused(lake: Lake, run_id: str, step: str) -> None:
+def event(kind: dg.DagsterEventType, step: str | None) -> dg.DagsterEvent:
+    return dg.DagsterEvent(event_type_value=kind.value, job_name="job", step_key=step)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        message("planted", "another", "step"),
+        message("planted", "run", "another"),
+        message("planted", event=event(STEP_SKIPPED, "another")),
+        message("planted", step=None, event=event(STEP_SKIPPED, "step")),
+        message("planted", step=None, event=event(RUN_SUCCESS, None)),
+        message("planted", event=event(RUN_SUCCESS, "step")),
+    ],
+)
+def test_events_of_others_are_refused(lake: Lake, planted: dg.EventLogEntry) -> None:
     with MailWriter(lake, ADDRESS, 1) as writer:
-        writer.send(message("planted", run_id, step))
+        writer.send(planted)
     context = SimpleNamespace(run_id="run", step=SimpleNamespace(key="step"))
     delivery = Delivery(cast("StepContext", context), "job")
     (mail,) = MailReader(lake, ADDRESS).new(0)

@@ -7,11 +7,13 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from fraud_assets.definitions import ASSETS
+from fraud_assets.step_rows import COUNTED
 from resources.batch.aws import AwsBatch
 from resources.batch.binding import bind_batch, container_environment
 from resources.batch.launcher import BatchStepLauncher
 from resources.batch.local import LocalBatch
-from resources.batch.routing import route
+from resources.batch.routing import COMPUTE, compute_of, route
 from resources.settings import Settings, SettingsError
 
 
@@ -63,9 +65,54 @@ def test_each_place_has_its_adapter(tmp_path: Path) -> None:
     )
     assert isinstance(aws, BatchStepLauncher)
     assert isinstance(aws._batch, AwsBatch)
-    assert (aws._job.gpus, aws._job.timeout_seconds) == (1, 1800)
+    job = aws._jobs["gpu"]
+    assert (job.gpus, job.timeout_seconds) == (1, 1800)
+    assert aws._jobs["cpu"] is job
     assert aws._feeds_dir == tmp_path
     assert "123456789012" not in repr(aws)
+
+
+def test_steps_without_use_for_a_gpu_have_a_queue_of_their_own() -> None:
+    launcher = bound(
+        Settings(
+            batch="aws",
+            lake="s3://bucket/lake",
+            batch_queue="gpu",
+            batch_definition="fraud-gpu",
+            batch_cpu_queue="cpu",
+            batch_cpu_definition="fraud-cpu",
+            batch_engine="gpu",
+            batch_gpus=1,
+            batch_memory_mib=8000,
+        )
+    )
+    assert isinstance(launcher, BatchStepLauncher)
+    assert [
+        (job.queue, job.definition, job.gpus, job.memory_mib, job.environment["FRAUD_ENGINE"])
+        for job in launcher._jobs.values()
+    ] == [("gpu", "fraud-gpu", 1, 8000, "gpu"), ("cpu", "fraud-cpu", None, 8000, "cpu")]
+
+
+@pytest.mark.parametrize("given", ["FRAUD_BATCH_CPU_QUEUE", "FRAUD_BATCH_CPU_DEFINITION"])
+def test_a_queue_of_the_cpu_needs_its_definition(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(given, "fraud-cpu")
+    with pytest.raises(SettingsError, match="must be set where FRAUD_BATCH_CPU_QUEUE is, and only"):
+        Settings.load()
+
+
+def test_heavy_assets_say_what_they_compute_on() -> None:
+    heavy = {
+        key.to_user_string(): compute_of(asset.op.tags)
+        for asset in ASSETS
+        for key in asset.keys
+        if "batch" in asset.required_resource_keys
+    }
+    assert heavy.pop("fraud_rings") == "cpu"
+    assert heavy == dict.fromkeys(COUNTED - {"fraud_rings"}, "gpu")
+    with pytest.raises(ValueError, match="fraud/compute must be gpu or cpu, not 'tpu'"):
+        compute_of({COMPUTE: "tpu"})
 
 
 def test_a_step_inside_a_job_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +128,6 @@ def test_the_container_gets_the_settings_and_no_secret(tmp_path: Path) -> None:
         batch="aws",
         batch_queue="gpu",
         batch_definition="fraud",
-        batch_engine="gpu",
         s3_region="eu-west-1",
         s3_allow_http=True,
         threads=3,
@@ -89,7 +135,7 @@ def test_the_container_gets_the_settings_and_no_secret(tmp_path: Path) -> None:
         seed=5,
         webhook_url=SecretStr("https://hooks.example.org/T0/secret"),
     )
-    assert container_environment(settings, settings.open_lake()) == {
+    assert container_environment(settings, settings.open_lake(), "gpu") == {
         "FRAUD_BATCH": "off",
         "FRAUD_ENGINE": "gpu",
         "FRAUD_LAKE": "s3://bucket/lake",
@@ -103,7 +149,7 @@ def test_a_local_job_shares_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "feeds").mkdir()
     settings = Settings(batch="local", feeds_dir=Path("feeds"), threads=3)
-    assert container_environment(settings, settings.open_lake()) == {
+    assert container_environment(settings, settings.open_lake(), "cpu") == {
         "FRAUD_BATCH": "off",
         "FRAUD_ENGINE": "cpu",
         "FRAUD_FEEDS_DIR": str(tmp_path / "feeds"),

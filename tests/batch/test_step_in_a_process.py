@@ -40,13 +40,16 @@ class Recorder:
     def __init__(self, local: LocalBatch, spoil: Callable[[JobSpec], None] | None = None) -> None:
         self.local = local
         self.jobs: list[str] = []
+        self.specs: list[JobSpec] = []
         self.on_describe: Callable[[], bool] = lambda: True
         self.on_log: Callable[[], None] = lambda: None
+        self.on_terminate: Callable[[], None] = lambda: None
         self._spoil = spoil
 
     def submit(self, spec: JobSpec) -> str:
         if self._spoil is not None:
             self._spoil(spec)
+        self.specs.append(spec)
         self.jobs.append(self.local.submit(spec))
         return self.jobs[-1]
 
@@ -54,6 +57,7 @@ class Recorder:
         return self.local.describe(job_ids) if self.on_describe() else {}
 
     def terminate(self, job_id: str, reason: str) -> None:
+        self.on_terminate()
         self.local.terminate(job_id, reason)
 
     def log_page(self, stream: str, token: str | None = None) -> LogPage:
@@ -76,6 +80,8 @@ class World:
     command: Sequence[str] = ENTRY
     rules: tuple[RetryRule, ...] = StepJob.retry_rules
     vcpus: int | None = None
+    timeout_seconds: int = 7200
+    cpu_job: StepJob | None = None
     limit: int = 1
     patience: Patience = QUICK
     location: CodeLocation = LOCATION
@@ -97,9 +103,11 @@ class World:
                 command=self.command,
                 vcpus=self.vcpus,
                 retry_rules=self.rules,
+                timeout_seconds=self.timeout_seconds,
             ),
             rows=lambda _asset, _partition: 1,
             limit=self.limit,
+            cpu_job=self.cpu_job,
             location=self.location,
             feeds_dir=self.feeds_dir,
             patience=self.patience,
@@ -342,6 +350,30 @@ def test_a_job_that_somebody_ended_is_not_tried_again(world: World) -> None:
     assert materializations(world, "doubled") == []
 
 
+def test_an_attempt_that_took_too_long_is_not_paid_for_again(world: World) -> None:
+    world.timeout_seconds = 60
+    world.command = ("python", "-S", "-c", "import time; time.sleep(60)")
+    told = failure(world.run("numbers_job"))
+    assert "Job attempt duration exceeded timeout; so it is not tried again" in told
+    assert "raise FRAUD_BATCH_ATTEMPT_MINUTES" in told
+    assert len(world.batch.jobs) == 1
+
+
+def test_a_job_that_a_lost_answer_left_behind_does_no_work(world: World) -> None:
+    lost: list[str] = []
+    local = world.batch.local
+    world.batch = Recorder(local, lambda spec: lost.append(local.submit(spec)))
+    assert world.run("numbers_job").success
+    status = ended(local, lost[0])
+    assert status.exit_code == 0
+    assert status.log_stream is not None
+    (said,) = local.log_page(status.log_stream).lines
+    assert said == f"the host follows {world.batch.jobs[0]} and not this job; nothing is done"
+    assert len(world.lake.list("made")) == 1
+    (made,) = materializations(world, "doubled")
+    assert plain(made.metadata)["batch_job_id"] == world.batch.jobs[0]
+
+
 @pytest.mark.parametrize(
     ("settings", "command", "told"),
     [
@@ -423,6 +455,35 @@ def test_a_service_that_stays_out_fails_the_step_in_the_end(world: World) -> Non
     # Blind, the host still ends what it started.
     status = ended(world.batch.local, world.batch.jobs[0])
     assert (status.status, status.reason) == ("FAILED", "the Dagster run gave the step up")
+
+
+def test_a_job_that_cannot_be_ended_does_no_work_once_it_starts(world: World) -> None:
+    def out() -> bool:
+        raise BatchUnavailableError("slow down")
+
+    def not_ended() -> None:
+        raise BatchUnavailableError("slow down")
+
+    world.batch.on_describe = out
+    world.batch.on_terminate = not_ended
+    world.command = ("python", "-S", "-c", "import time; time.sleep(60)")
+    world.patience = replace(QUICK, outage=0.3)
+    assert "slow down" in failure(world.run("fragile_job"))
+    (named,) = [found.key for found in world.lake.list("steps") if found.key.endswith("/job.txt")]
+    assert world.lake.get(named) == b"nobody"
+    world.batch.local.terminate(world.batch.jobs[0], "the test is over")
+
+
+def test_each_step_goes_to_the_queue_of_what_it_computes_on(world: World) -> None:
+    world.command = ("python", "-S", "-c", "raise SystemExit(2)")
+    cpu = StepJob("cpu-queue", "fraud-cpu:1", {"FRAUD_ENGINE": "cpu"}, world.command)
+    for world.cpu_job in (cpu, None):
+        for job in ("fragile_job", "numbers_job"):
+            assert "exit code 2" in failure(world.run(job))
+    gpu = "arn:aws:batch:eu-west-1:123456789012:job-queue/gpu"
+    asked = [(spec.queue, spec.definition) for spec in world.batch.specs]
+    assert asked == [("cpu-queue", "fraud-cpu:1"), *[(gpu, "fraud:1")] * 3]
+    assert world.batch.specs[0].environment == {"FRAUD_ENGINE": "cpu"}
 
 
 def test_a_throttle_at_submission_fails_no_step(world: World) -> None:

@@ -28,6 +28,7 @@ FILLED = {
     "SUBNET": "subnet-0123456789abcdef0",
     "SECURITY_GROUP": "sg-0123456789abcdef0",
     "IMAGE_DIGEST": "sha256:" + "0" * 64,
+    "CPU_IMAGE_DIGEST": "sha256:" + "1" * 64,
     "BEDROCK_MODEL": "eu.some-model-v1:0",
     "BEDROCK_FOUNDATION_MODEL": "some-model-v1:0",
 }
@@ -76,16 +77,22 @@ POLICIES = sorted((AWS / "policies").glob("*.json"))
 ALLOWING = [one for one in POLICIES if not one.name.startswith(("lake-bucket", "trust-"))]
 
 
-def test_the_job_definition_is_what_batch_takes() -> None:
-    request = filled(AWS / "job-definition-gpu.json")
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_job_definition_is_what_batch_takes(image: str) -> None:
+    request = filled(AWS / f"job-definition-{image}.json")
     assert problems("batch", "RegisterJobDefinition", request) == ""
     request["containerProperties"]["imaginary"] = "x"
     assert "imaginary" in problems("batch", "RegisterJobDefinition", request)
 
 
-def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot() -> None:
-    request = filled(AWS / "job-definition-gpu.json")
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot(image: str) -> None:
+    request = filled(AWS / f"job-definition-{image}.json")
     container = request["containerProperties"]
+    assert f"/fraud-assets-{image}@sha256:" in container["image"]
+    assert {"name": "FRAUD_ENGINE", "value": image} in container["environment"]
+    wanted = {one["type"] for one in container["resourceRequirements"]}
+    assert ("GPU" in wanted) is (image == "gpu")
     python, flag, module, *_ = container["command"]
     assert (python, flag) == ("python", "-m")
     assert importlib.util.find_spec(module) is not None
@@ -100,7 +107,9 @@ def test_the_job_runs_our_entry_as_nobody_special_and_survives_spot() -> None:
     ("name", "service", "operation"),
     [
         ("compute-environment", "batch", "CreateComputeEnvironment"),
+        ("compute-environment-cpu", "batch", "CreateComputeEnvironment"),
         ("job-queue", "batch", "CreateJobQueue"),
+        ("job-queue-cpu", "batch", "CreateJobQueue"),
     ],
 )
 def test_environment_and_queue_are_what_batch_takes(
@@ -109,11 +118,27 @@ def test_environment_and_queue_are_what_batch_takes(
     assert problems(service, operation, filled(AWS / f"{name}.json")) == ""
 
 
-def test_the_environment_costs_nothing_while_it_is_idle() -> None:
-    resources = filled(AWS / "compute-environment.json")["computeResources"]
+@pytest.mark.parametrize("kind", ["", "-cpu"])
+def test_the_environment_costs_nothing_while_it_is_idle(kind: str) -> None:
+    environment = filled(AWS / f"compute-environment{kind}.json")
+    resources = environment["computeResources"]
     assert (resources["type"], resources["minvCpus"]) == ("SPOT", 0)
-    queue = filled(AWS / "job-queue.json")["computeEnvironmentOrder"]
-    assert [one["computeEnvironment"] for one in queue] == ["fraud-assets"]
+    queue = filled(AWS / f"job-queue{kind}.json")
+    assert queue["jobQueueName"] == environment["computeEnvironmentName"] == f"fraud-assets{kind}"
+    order = [one["computeEnvironment"] for one in queue["computeEnvironmentOrder"]]
+    assert order == [f"fraud-assets{kind}"]
+
+
+@pytest.mark.parametrize("kind", ["", "-cpu"])
+def test_no_job_waits_for_ever_if_its_host_is_gone(kind: str) -> None:
+    actions = filled(AWS / f"job-queue{kind}.json")["jobStateTimeLimitActions"]
+    limits = {one["reason"]: one["maxTimeSeconds"] for one in actions}
+    assert limits == {
+        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY": 14_400,
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE": 600,
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT": 600,
+    }
+    assert {(one["state"], one["action"]) for one in actions} == {("RUNNABLE", "CANCEL")}
 
 
 def test_messages_of_a_landed_file_reach_the_queue_and_the_sensor() -> None:

@@ -75,6 +75,12 @@ def test_impossible_numbers_of_parts_are_refused(partitions: int, limit: int) ->
         MemoryError(),
         RuntimeError("CUDA error: cudaErrorMemoryAllocation out of memory"),
         ValueError("[10:00] gpu.cu:75: Memory allocation error on worker 0: std::bad_alloc"),
+        # Each of the phrases alone, spelt as the libraries spell it.
+        RuntimeError("parallel_for failed: cudaErrorMemoryAllocation"),
+        RuntimeError("CUDA_ERROR_OUT_OF_MEMORY"),
+        RuntimeError("Out of memory allocating 1,024 bytes"),
+        ValueError("Memory allocation error on worker 0"),
+        RuntimeError("Maximum pool size exceeded"),
         pl.exceptions.ComputeError(f"MemoryError: {POOL}"),
     ],
 )

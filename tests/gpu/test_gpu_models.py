@@ -69,6 +69,12 @@ def test_a_forest_that_cuml_trained_is_a_forest_like_any_other(libraries: StandI
     np.testing.assert_array_equal(again.score(rows), by_sklearn.score(rows))
 
 
+def test_cuml_is_not_asked_to_draw_more_rows_than_there_are(libraries: StandIns) -> None:
+    fit_forest_on_gpu(features(20, 4), COLUMNS, seed=5, n_trees=3, max_samples=256)
+    (asked,) = [named for path, _, named in libraries.calls if path.endswith("IsolationForest")]
+    assert asked["max_samples"] == 20
+
+
 def test_cuml_is_not_asked_to_train_on_nothing(libraries: StandIns) -> None:
     with pytest.raises(ValueError, match="at least one row"):
         fit_forest_on_gpu(features(1, 1).clear(), COLUMNS, seed=0)

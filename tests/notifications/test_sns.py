@@ -311,6 +311,17 @@ def test_what_a_batch_leaves_out_goes_out_singly() -> None:
     assert scripted.asked == [("batch", ["a", "b", "c", "d"]), ("single", ["b"]), ("single", ["c"])]
 
 
+@pytest.mark.parametrize("code", ["BatchRequestTooLong", "ValidationException"])
+def test_a_batch_that_is_refused_as_a_whole_keeps_no_message_back(
+    lake: Lake, publish: "Publish", hand_clock: "HandClock", code: str
+) -> None:
+    publish(1, *"abc")
+    scripted = Scripted(batches=[error(code, 400)], singles=[{"MessageId": "1"}, error(code, 400)])
+    report = deliver(lake, scripted.target(), clock=hand_clock.clock)
+    assert (report.delivered, len(report.set_aside), report.problems) == (2, 1, [])
+    assert [ids for _, ids in scripted.asked] == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+
+
 def test_a_throttled_entry_is_postponed_and_only_it_goes_out_later(
     lake: Lake, publish: "Publish", hand_clock: "HandClock"
 ) -> None:

@@ -179,7 +179,7 @@ def account_of(
     servers = []
     with pytest.MonkeyPatch.context() as environment, dg.DagsterInstance.ephemeral() as instance:
         # A busy machine must not decide what the gate says.
-        environment.setattr("fraud_assets.modelling.call_latency", _calm_latency)
+        environment.setattr("fraud_assets.comparison.call_latency", _calm_latency)
 
         def make() -> Account:
             containers = Containers(object_store, tmp_path_factory.mktemp("containers"))

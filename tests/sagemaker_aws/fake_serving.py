@@ -110,7 +110,10 @@ class FakeServing:
         return {"EndpointArn": arn("endpoint", str(body["EndpointName"]))}
 
     def _delete_endpoint(self, body: Body) -> None:
-        self._endpoint(body["EndpointName"]).status = "Deleting"
+        endpoint = self._endpoint(body["EndpointName"])
+        if endpoint.status not in {"InService", "Failed"}:
+            raise RefusedError("ValidationException", "Cannot update in-progress endpoint.")
+        endpoint.status = "Deleting"
 
     def _describe_endpoint(self, body: Body) -> Body:
         name = str(body["EndpointName"])

@@ -194,9 +194,48 @@ def test_a_first_endpoint_that_fails_is_removed(account: "Account") -> None:
     assert account.fake.models == {}
 
 
-def test_what_a_killed_run_left_is_removed_first(challenged: "Account") -> None:
-    challenged.must("sagemaker_endpoint", feeds=["sim"], version=1)
-    former = challenged.fake.endpoints["fraud-sim"]
-    challenged.fake.endpoints["fraud-sim-probe"] = type(former)(former.config, None, "Failed")
+@pytest.mark.parametrize("status", ["Failed", "InService", "Creating", "Deleting"])
+def test_what_a_killed_run_left_is_removed_first(challenged: "Account", status: str) -> None:
+    former = served_config(challenged)
+    left = type(challenged.fake.endpoints["fraud-sim"])(former, None, status)
+    challenged.fake.endpoints["fraud-sim-probe"] = left
     challenged.must("sagemaker_endpoint")
     assert list(challenged.fake.endpoints) == ["fraud-sim"]
+    assert served_config(challenged) != former
+
+
+def killed_before_it_was_recorded(account: "Account") -> None:
+    """The traffic has moved to the second model, and the lake does not know."""
+    account.must("sagemaker_endpoint")
+    (record,) = (
+        key
+        for key in account.objects("models/sim/sagemaker/endpoint/manifest")
+        if key.endswith("/2.json")
+    )
+    account.versions.lake.delete([record])
+    account.fake.calls.clear()
+
+
+def test_a_move_that_was_killed_is_taken_back_if_it_proves_wrong(challenged: "Account") -> None:
+    former = served_config(challenged)
+    killed_before_it_was_recorded(challenged)
+    assert served_config(challenged) != former
+    challenged.fake.wrong_on = {"fraud-sim"}
+    reason, _ = challenged.make("sagemaker_endpoint")
+    assert "the endpoint fraud-sim scores otherwise than the model" in reason
+    assert reason.endswith(f"{former} serves again")
+    assert served_config(challenged) == former
+
+
+def test_a_move_that_was_killed_is_recorded_if_it_proves_right(challenged: "Account") -> None:
+    killed_before_it_was_recorded(challenged)
+    metadata = challenged.must("sagemaker_endpoint")
+    assert challenged.fake.calls == []
+    assert metadata["sim_config"].value == served_config(challenged)
+
+
+def test_what_serves_and_turns_wrong_is_told(deployed: "Account") -> None:
+    deployed.fake.wrong_on = {"fraud-sim"}
+    reason, _ = deployed.make("sagemaker_endpoint")
+    assert reason.endswith("it serves on: choose another version")
+    assert deployed.fake.calls == []
