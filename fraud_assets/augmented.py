@@ -11,8 +11,10 @@ from fraud_assets.described import described
 from fraud_assets.drift import drift_of
 from fraud_assets.feeds import load_feeds
 from fraud_assets.known_rings import known_rings
+from fraud_assets.labels import FeedLabels
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import PREVIEW_ROWS, MadeOf
+from fraud_assets.models_fit import models_fit_check, models_fit_spec
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.publication import (
     HEAVY_POOL,
@@ -24,6 +26,7 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.raw import known_feed
+from fraud_assets.recommending import recommendations
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import AUGMENTED
 from fraud_assets.scored_rows import Upload, score_upload
@@ -31,6 +34,7 @@ from fraud_assets.scoring import Scorer, inputs_of, scorer_of
 from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Uploads
 from gpu_ops.features import CATALOGUE
+from gpu_ops.reasons import REASONS_VERSION
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
@@ -56,13 +60,25 @@ SCORED_LINEAGE: Final[Mapping[str, MadeOf]] = {
         "payer": ["payer_id"],
         "payee": ["payee_id"],
         "expected_loss": ["amount"],
+        "decision": ["transaction_id"],
         "in_sample": ["occurred_at"],
         "payer_ring_score": ["occurred_at", "payer_id"],
         "payee_ring_score": ["occurred_at", "payee_id"],
         "ring_snapshot": ["occurred_at"],
     },
     "prepped_transactions": dict.fromkeys(
-        ("anomaly_score", "fraud_probability", "expected_loss", "may_alert", "reasons"), _FEATURES
+        (
+            "anomaly_score",
+            "fraud_margin",
+            "fraud_probability",
+            "expected_loss",
+            "decision",
+            "may_alert",
+            "reasons",
+            "contributions",
+            "challenger_probability",
+        ),
+        _FEATURES,
     ),
 }
 """What each column is made of; rings are no upstream asset, they were known before the day."""
@@ -77,7 +93,7 @@ SCORED_LINEAGE: Final[Mapping[str, MadeOf]] = {
     owners=list(SCIENCE),
     code_version="1",
     pool=HEAVY_POOL,
-    check_specs=[AUGMENTED.spec(NAME), same_rows_spec(NAME)],
+    check_specs=[AUGMENTED.spec(NAME), same_rows_spec(NAME), models_fit_spec(NAME)],
 )
 def augmented_transactions(
     context: dg.AssetExecutionContext,
@@ -95,12 +111,14 @@ def augmented_transactions(
         upload = Uploads(lake, feeds).get(context.partition_key)
         versions = Versions(lake)
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
-        scorer = scorer_of(versions, upload.feed, context.run.run_id, settings)
+        scorer = scorer_of(versions, upload.feed, context.run.run_id, settings, prepped)
         rings = known_rings(versions, upload.feed, raw.event_from, raw.event_to)
         sources = Upload(
             known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
         )
-        table = score_upload(sources, scorer, rings, settings, scratch)
+        scored = score_upload(sources, scorer, rings, settings, scratch)
+        # All that is said by now; `label_known_at` tells of each when it counts.
+        table = FeedLabels.of(versions, sources.feed).at(versions, scored, None)
         attempt = versions.begin(
             layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
         )
@@ -111,12 +129,15 @@ def augmented_transactions(
             checks=[
                 AUGMENTED.evaluate(staged, rejected),
                 same_rows_check(staged, sources.raw, rejected),
+                models_fit_check(scorer),
             ],
             inputs=inputs_of(raw, prepped, scorer, rings),
             metadata={
                 **_metadata(staged, scorer),
                 **drift_of(versions, upload.feed, raw, staged, scorer),
+                **recommendations(staged, scorer, settings),
             },
+            extra={"reasons_version": REASONS_VERSION},
         )
         yield from publish(versions, draft, meter)
 
@@ -147,9 +168,8 @@ def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
     columns = ("transaction_id", "occurred_at", "amount", "payer", "payee", "anomaly_score")
     return {
         **figures,
-        "model": scorer.name
-        if scorer.model is not None
-        else "none approved: anomaly scores and rules alone",
+        "model": _model_of(scorer),
+        **({} if scorer.challenger is None else {"challenger": scorer.challenger.name}),
         **described(
             AUGMENTED,
             staged.filter("may_alert").head(PREVIEW_ROWS).collect(),
@@ -160,3 +180,10 @@ def _metadata(staged: pl.LazyFrame, scorer: Scorer) -> Metadata:
             pictures.as_markdown(pictures.score_histogram(sample, scored), f"histogram of {scored}")
         ),
     }
+
+
+def _model_of(scorer: Scorer) -> str:
+    if scorer.model is not None:
+        return scorer.name
+    none = "none fits" if scorer.refused else "none approved"
+    return f"{none}: anomaly scores and rules alone"

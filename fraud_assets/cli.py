@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from fraud_assets.backtest_cli import backtest
+from fraud_assets.label_cli import label
+from fraud_assets.models_cli import models
 from fraud_assets.plain_errors import told_plainly
+from fraud_assets.what_if_cli import what_if
 
 # Read by dagster at import; a run of the command line reports to nobody.
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
@@ -69,8 +73,9 @@ def simulate(
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--feed", required=True, help="The feed that the files belong to.")
+@click.option("--labels", is_flag=True, help="They are labels of the feed's transactions.")
 @told_plainly
-def land(files: tuple[Path, ...], feed: str) -> None:
+def land(*, files: tuple[Path, ...], feed: str, labels: bool) -> None:
     """Copy files to the lake's landing folder, where runs and the sensor find them."""
     from fraud_assets.feeds import load_feeds
     from fraud_assets.uploads import UploadError, Uploads
@@ -84,7 +89,7 @@ def land(files: tuple[Path, ...], feed: str) -> None:
     refused = False
     for file in files:
         try:
-            _print([uploads.land(file, feed)])
+            _print([uploads.land(file, feed, labels=labels)])
         except UploadError as error:
             refused = True
             click.echo(f"Error: {error}", err=True)
@@ -123,6 +128,7 @@ def status(*, as_json: bool) -> None:
     from fraud_assets import report, report_json, state
     from fraud_assets.command_report import Report
     from fraud_assets.feeds import load_feeds
+    from fraud_assets.label_state import label_states
     from fraud_assets.upload_survey import UploadSurvey
     from resources.settings import Settings
     from resources.versions import Versions
@@ -132,6 +138,7 @@ def status(*, as_json: bool) -> None:
     feeds = load_feeds(settings.feeds_dir)
     versions, uploads = Versions(lake), UploadSurvey(lake, feeds)
     states = state.upload_states(versions, uploads, feeds)
+    labels = label_states(versions, uploads, feeds)
     landed = uploads.landed()
     problems = [
         *(f"landing/{path}: landed, not registered yet" for path in landed.postponed),
@@ -140,9 +147,9 @@ def status(*, as_json: bool) -> None:
     ]
     if as_json:
         found = Report(problems=problems)
-        _print([report_json.as_json(states, found, versions, sorted(feeds))])
+        _print([report_json.as_json(states, found, versions, sorted(feeds), labels)])
         return
-    lines = list(report.status_lines(states, versions, problems, sorted(feeds)))
+    lines = list(report.status_lines(states, versions, problems, sorted(feeds), labels))
     _print(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
 
 
@@ -212,6 +219,12 @@ def deliver(*, again: str | None, as_json: bool) -> None:
         sys.exit(REFUSED_OR_FAILED)
 
 
+main.add_command(backtest)
+main.add_command(label)
+main.add_command(models)
+main.add_command(what_if)
+
+
 @contextmanager
 def _pipeline() -> "Iterator[Pipeline]":
     """The jobs on the kept instance, after reporting runs whose process died.
@@ -258,11 +271,11 @@ def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
     from fraud_assets import report, report_json
 
     feeds = sorted(pipeline.feeds)
-    states = pipeline.states()
+    states, labels = pipeline.states(), pipeline.labels.states()
     if as_json:
-        _print([report_json.as_json(states, pipeline.report, pipeline.versions, feeds)])
+        _print([report_json.as_json(states, pipeline.report, pipeline.versions, feeds, labels)])
     else:
-        _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds))
+        _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds, labels))
     if not pipeline.report.went_through:
         sys.exit(REFUSED_OR_FAILED)
 

@@ -5,6 +5,7 @@ import dagster as dg
 from fraud_assets.alerts import ring_alerts, transaction_alerts
 from fraud_assets.augmented import augmented_transactions
 from fraud_assets.cleaning import clean_lake
+from fraud_assets.drift_report import drift_report
 from fraud_assets.graph import account_features, account_graph, fraud_rings
 from fraud_assets.jobs import JOBS, SAGEMAKER_JOBS
 from fraud_assets.judging import model_evaluation, registered_model
@@ -12,6 +13,7 @@ from fraud_assets.model import fraud_model, training_set
 from fraud_assets.prepped import prepped_transactions
 from fraud_assets.published import published_alerts
 from fraud_assets.raw import raw_transactions
+from fraud_assets.raw_labels import raw_labels
 from fraud_assets.sagemaker import sagemaker_model_package, sagemaker_training_job
 from fraud_assets.sagemaker_serving import sagemaker_batch_scores, sagemaker_endpoint
 from fraud_assets.step_rows import input_rows
@@ -22,7 +24,9 @@ from resources.sagemaker.config import SageMakerConfig
 from resources.settings import Settings
 from schedules.cleaning import nightly_cleaning
 from schedules.delivery import delivery_sensor
+from schedules.drift import drift_retraining, nightly_drift
 from schedules.failures import failure_sensor
+from schedules.labels import labels_sensor
 from schedules.metrics import METRICS_SENSORS
 from schedules.nightly import nightly_training
 from schedules.refresh import refresh_sensor
@@ -31,6 +35,7 @@ from schedules.uploads import uploads_sensor
 
 ASSETS = (
     raw_transactions,
+    raw_labels,
     prepped_transactions,
     augmented_transactions,
     account_graph,
@@ -43,6 +48,7 @@ ASSETS = (
     fraud_model,
     model_evaluation,
     registered_model,
+    drift_report,
 )
 SAGEMAKER_ASSETS = (
     sagemaker_training_job,
@@ -62,13 +68,15 @@ def build(settings: Settings) -> dg.Definitions:
         jobs=[*JOBS, clean_lake, *(SAGEMAKER_JOBS if sagemaker else ())],
         sensors=[
             uploads_sensor,
+            labels_sensor,
             first_model_sensor,
             refresh_sensor,
+            drift_retraining,
             failure_sensor,
             delivery_sensor,
             *(METRICS_SENSORS if metrics is not None else ()),
         ],
-        schedules=[nightly_training, nightly_cleaning],
+        schedules=[nightly_training, nightly_drift, nightly_cleaning],
         resources={
             "settings": settings,
             "lake": lake,

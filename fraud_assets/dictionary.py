@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from fraud_assets.checks import Contract
+from fraud_assets.drift_schemas import DRIFT
+from fraud_assets.label_schemas import RAW_LABELS
 from fraud_assets.meanings import meaning_of
 from fraud_assets.model_schemas import EVALUATION, IMPORTANCE, TRAINING_SET, VERDICTS
 from fraud_assets.prepped import CONTRACT as PREPPED
@@ -28,6 +30,11 @@ from gpu_ops.reasons import reason_table
 
 _TABLES: Final[tuple[tuple[str, str, Contract], ...]] = (
     ("raw_transactions", "One row an accepted transaction, one version an upload.", RAW),
+    (
+        "raw_labels",
+        "One row a label that came apart from its transaction, one version a file of labels.",
+        RAW_LABELS,
+    ),
     (
         "augmented_transactions",
         "The same rows, scored. Every column is under contract.",
@@ -71,6 +78,7 @@ _TABLES: Final[tuple[tuple[str, str, Contract], ...]] = (
         "Kept as a log of verdicts. The UI shows the last one, one row a feed and figure.",
         VERDICTS,
     ),
+    ("drift_report", "One row a feed, whole window of event time and column.", DRIFT),
 )
 
 

@@ -18,6 +18,14 @@ INGEST: Final = dg.define_asset_job(
     tags={JOB_TAG: "ingest_upload"},
 )
 
+INGEST_LABELS: Final = dg.define_asset_job(
+    "ingest_labels",
+    ["raw_labels"],
+    description="One uploaded file of labels of transactions that landed before, or later.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "ingest_labels"},
+)
+
 SCORE: Final = dg.define_asset_job(
     "score_upload",
     ["augmented_transactions"],
@@ -35,8 +43,9 @@ REFRESH: Final = dg.define_asset_job(
         "transaction_alerts",
         "ring_alerts",
         "published_alerts",
+        "drift_report",
     ],
-    description="Account graph, rings and alerts from all scored transactions.",
+    description="Account graph, rings and alerts from all scored transactions; drift beside.",
     executor_def=_IN_PROCESS,
     tags={JOB_TAG: "refresh_alerts"},
 )
@@ -49,7 +58,15 @@ TRAIN: Final = dg.define_asset_job(
     tags={JOB_TAG: "train_model"},
 )
 
-JOBS: Final = (INGEST, SCORE, REFRESH, TRAIN)
+DRIFT: Final = dg.define_asset_job(
+    "report_drift",
+    ["drift_report"],
+    description="How far features, scores and figures on labels have moved since training.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "report_drift"},
+)
+
+JOBS: Final = (INGEST, INGEST_LABELS, SCORE, REFRESH, TRAIN, DRIFT)
 
 SAGEMAKER_JOBS: Final = (
     dg.define_asset_job(

@@ -1,18 +1,19 @@
 """The second half of the model layer: how good a new model is, and the gate's verdict on it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
 from fraud_assets import layers, pictures
+from fraud_assets.comparison import Comparison, compare, rival_of, verdict_of
 from fraud_assets.described import described
 from fraud_assets.measure import StepMeter
 from fraud_assets.model import feed_rows, inputs_of
 from fraud_assets.model_lineage import EVALUATION_LINEAGE, VERDICT_LINEAGE
 from fraud_assets.model_schemas import EVALUATION, VERDICTS
-from fraud_assets.modelling import Comparison, compare
 from fraud_assets.publication import (
     SCIENCE,
     Draft,
@@ -22,7 +23,8 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.refresh import snapshot
-from gpu_ops.gate import GateBounds, Status, Verdict, decide
+from fraud_assets.shadow import shadow_of
+from gpu_ops.gate import Status, Verdict
 from resources.lake import Lake
 from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
@@ -55,13 +57,7 @@ def model_evaluation(
         compared: dict[str, Comparison] = {}
         for rows in feed_rows(versions, training):
             model = _trained(registry, rows.feed, training)
-            # A damaged champion cannot be measured, and must not keep its successor out.
-            is_damaged = registry.damage(rows.feed) is not None
-            champion = None if is_damaged else registry.champion(rows.feed)
-            if champion is not None and champion.version == model.version:
-                # Trained again to the same model, or by two runs at once: it is no rival of itself.
-                champion = None
-            compared[rows.feed] = compare(rows, model, champion, settings)
+            compared[rows.feed] = compare(rows, model, rival_of(registry, model, rows), settings)
         table = _figures(compared)
         attempt = versions.begin(layers.snapshot_slot("model_evaluation"), context.run.run_id)
         attempt.write_table(table)
@@ -73,6 +69,7 @@ def model_evaluation(
             extra={"evidence": {feed: one.to_json() for feed, one in compared.items()}},
             metadata={
                 **_plotted(compared),
+                **_shadows(versions, list(compared), settings),
                 **described(EVALUATION, table, EVALUATION_LINEAGE),
             },
         )
@@ -87,7 +84,9 @@ def model_evaluation(
     code_version="1",
 )
 def registered_model(
-    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The gate's verdict on each new model: approved, pending or rejected, and why.
 
@@ -105,10 +104,15 @@ def registered_model(
         for feed, stored in evidence.items():
             if not isinstance(stored, dict):
                 raise TypeError(f"{judged.slot}@{judged.number} holds no evidence on {feed}")
-            verdict = decide(*Comparison.read(stored), GateBounds())
+            verdict = verdict_of(stored, settings)
             version = int(judged.inputs[feed])
-            champion = None if registry.damage(feed) is not None else registry.champion(feed)
-            if champion is not None and champion.version == version:
+            standing = None if registry.damage(feed) is not None else registry.standing(feed)
+            decided = None if standing is None else standing.get(version)
+            if decided is not None and decided.is_a_persons:
+                # Somebody who knows more has decided; the gate's figures are shown beside it.
+                told = (f"decided by {decided.by}: {'; '.join(decided.reasons)}",)
+                verdict = Verdict(decided.status, told, verdict.outcomes)
+            elif standing and registry.approved(feed)[-1:] == (version,):
                 # The same rows gave the same model: only the clock could judge it otherwise.
                 verdict = Verdict(Status.APPROVED, (STANDS,), verdict.outcomes)
             else:
@@ -187,3 +191,10 @@ def _plotted(compared: dict[str, Comparison]) -> dict[str, dg.MetadataValue | fl
             pictures.as_markdown(picture, f"precision and recall of {feed}")
         )
     return metadata
+
+
+def _shadows(versions: Versions, feeds: list[str], settings: Settings) -> dict[str, str]:
+    """What the challengers of before were worth in shadow, since their labels came."""
+    now = datetime.now(UTC)
+    found = {feed: shadow_of(versions, feed, settings, now) for feed in feeds}
+    return {f"{feed}_shadow": one.line() for feed, one in found.items() if one is not None}

@@ -50,12 +50,7 @@ def training_frame(
 def _roles(
     versions: Versions, trainable: Trainable, max_training_rows: int, seed: int
 ) -> Iterator[pl.DataFrame]:
-    raw = (
-        versions.scan_all([source.raw for source in trainable.sources])
-        .select(_RAW_COLUMNS)
-        .collect()
-    )
-    roles = _with_roles(raw, trainable, max_training_rows, seed)
+    roles = _with_roles(_labelled(versions, trainable), trainable, max_training_rows, seed)
     start = 0
     for source in trainable.sources:
         mine = roles.slice(start, source.raw.rows)
@@ -82,19 +77,57 @@ def _roles(
         )
 
 
+def _labelled(versions: Versions, trainable: Trainable) -> pl.DataFrame:
+    """The raw rows with what was known of their labels at the moments that training asks for.
+
+    Returns:
+        Identity and amount, `label_at_test` (known when the test starts), `label_by_now`, and
+        `is_compromised`: a fraud of the payer was known, and not withdrawn, before the row's day.
+    """
+    rows = versions.scan_all([source.raw for source in trainable.sources]).select(_RAW_COLUMNS)
+    at_test, now, late = trainable.split.test.start, trainable.now, trainable.labels
+    then = late.at(versions, rows, at_test).select(usable_labels(at_test).alias("label_at_test"))
+    by_now = late.at(versions, rows, now).select(
+        "transaction_id",
+        "occurred_at",
+        "payer_id",
+        "amount",
+        usable_labels(now).alias("label_by_now"),
+        is_compromised=~not_known_compromised(),
+    )
+    found = pl.concat([by_now.collect(), then.collect()], how="horizontal", strict=True)
+    if not late.has_any:
+        return found
+    # Where labels change, the last one does not tell what was known on an earlier day.
+    spans = late.fraud_spans(versions, rows)
+    payers = rows.select("transaction_id", "payer_id").unique("transaction_id")
+    day = pl.col("occurred_at").dt.truncate("1d")
+    stood = pl.col("superseded_at").is_null() | (day <= pl.col("superseded_at"))
+    compromised = (
+        rows.filter(rows_in(trainable.split.test))
+        .select("transaction_id", "occurred_at", "payer_id")
+        .join(spans.join(payers, on="transaction_id").drop("transaction_id"), on="payer_id")
+        .filter((pl.col("known_at") < day) & stood)
+        .select("transaction_id")
+        .unique()
+        .collect()
+        .to_series()
+    )
+    return found.with_columns(is_compromised=pl.col("transaction_id").is_in(compromised.implode()))
+
+
 def _with_roles(
     raw: pl.DataFrame, trainable: Trainable, max_training_rows: int, seed: int
 ) -> pl.DataFrame:
     """The raw rows, in their order, with window, label and weight; no window: not used."""
     split = trainable.split
-    known_at_test = usable_labels(split.test.start)
-    known_by_now = usable_labels(trainable.now)
+    at_test, by_now = pl.col("label_at_test"), pl.col("label_by_now")
     window = (
-        pl.when(rows_in(split.train) & known_at_test.is_not_null())
+        pl.when(rows_in(split.train) & at_test.is_not_null())
         .then(pl.lit("train"))
-        .when(rows_in(split.validation) & known_at_test.is_not_null())
+        .when(rows_in(split.validation) & at_test.is_not_null())
         .then(pl.lit("validation"))
-        .when(rows_in(split.test) & known_by_now.is_not_null() & not_known_compromised())
+        .when(rows_in(split.test) & by_now.is_not_null() & ~pl.col("is_compromised"))
         .then(pl.lit("test"))
     )
     placed = raw.select(
@@ -105,7 +138,7 @@ def _with_roles(
         pl.col("amount").alias("transaction_amount"),
         # Two uploads of one transaction would else double it, and its weight.
         pl.when(pl.col("transaction_id").is_first_distinct()).then(window).alias("window"),
-        known_by_now.alias("is_fraud"),
+        pl.when(rows_in(split.test)).then(by_now).otherwise(at_test).alias("is_fraud"),
     )
     sample = training_sample(
         placed.filter(pl.col("window") == "train").select("transaction_id", "is_fraud"),

@@ -3,7 +3,12 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from fraud_assets.upload_names import SUFFIXES, is_passed_over, suffix_of
+from fraud_assets.upload_names import (
+    SUFFIXES,
+    feed_of_labels,
+    is_passed_over,
+    suffix_of,
+)
 from fraud_assets.upload_records import ReceivedListing, Upload
 from resources.lake import Lake, MissingObjectError, ObjectInfo
 
@@ -102,7 +107,7 @@ class Landing:
             if not slash:
                 if info.size:  # an empty object here is a folder's marker in S3
                     found.unsupported[path] = "it lies in no feed's folder"
-            elif feed not in self._feeds:
+            elif (feed_of_labels(feed) or feed) not in self._feeds:
                 strangers[feed] = strangers.get(feed, 0) + 1
             elif suffix is None:
                 found.unsupported[path] = f"expected one of {' '.join(SUFFIXES)}"

@@ -12,6 +12,9 @@ UPLOAD_LAYERS: Final = {
 }
 """Assets with one version line per upload, and their folders."""
 
+LABELS: Final = "labels"
+"""The folder of `raw_labels`, which has one version line per file of labels."""
+
 SNAPSHOTS: Final = {
     "account_graph": "graphs/account_graph",
     "account_features": "graphs/account_features",
@@ -21,6 +24,7 @@ SNAPSHOTS: Final = {
     "published_alerts": "alerts/published_alerts",
     "training_set": "training/training_set",
     "model_evaluation": "training/model_evaluation",
+    "drift_report": "monitoring/drift_report",
 }
 """Unpartitioned assets and their folders; the manifest's number names the snapshot."""
 
@@ -28,6 +32,11 @@ SNAPSHOTS: Final = {
 def upload_slot(asset: str, feed: str, key: str) -> Slot:
     """Where an upload's versions of a partitioned asset lie."""
     return Slot.upload(UPLOAD_LAYERS[asset], feed, key)
+
+
+def label_slot(feed: str, key: str) -> Slot:
+    """Where the versions of a file of labels lie; the feed is that of the transactions."""
+    return Slot.upload(LABELS, feed, key)
 
 
 def snapshot_slot(asset: str) -> Slot:
@@ -55,6 +64,16 @@ def visible(
     return {
         slot.upload_key: manifest
         for slot, manifest in versions.latest_below(folder, skip).items()
+        if slot.upload_key is not None
+    }
+
+
+def visible_labels(versions: Versions, feed: str) -> dict[str, Manifest]:
+    """The visible version of each file of labels of a feed's transactions, by upload key."""
+    found = versions.latest_below(f"{LABELS}/feed={feed}")
+    return {
+        slot.upload_key: manifest
+        for slot, manifest in found.items()
         if slot.upload_key is not None
     }
 

@@ -33,6 +33,7 @@ from fraud_assets.training import (
     TRAINED_ON,
     Trainable,
     assess,
+    catalogue_trained_on,
     trained_on,
     trained_on_of,
 )
@@ -179,4 +180,6 @@ def feed_rows(versions: Versions, training: Manifest) -> Iterator[FeedRows]:
         raise TypeError(f"{training.slot}@{training.number} names no splits")
     for feed, split in splits.items():
         rows = versions.scan(training, table=f"part-{feed}.").collect()
-        yield FeedRows(feed, SPLIT.validate_python(split), rows)
+        yield FeedRows(
+            feed, SPLIT.validate_python(split), rows, catalogue_trained_on(training, feed)
+        )

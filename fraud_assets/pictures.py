@@ -33,7 +33,7 @@ _CENTRE: Final = "#fde68a"
 
 def precision_recall_picture(evaluation: Evaluation, *, title: str) -> bytes:
     """Return the precision-recall curve as PNG, with what chance and the review capacity reach."""
-    figure, axes = _canvas(6.0, 4.0)
+    figure, axes = canvas(6.0, 4.0)
     average = evaluation.figures["average_precision"]
     value = "not defined" if average.value is None else f"{average.value:.3f}"
     share = evaluation.positives / evaluation.rows if evaluation.rows else 0.0
@@ -52,7 +52,7 @@ def precision_recall_picture(evaluation: Evaluation, *, title: str) -> bytes:
     axes.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
     axes.set_title(f"{title}: {evaluation.positives:,} frauds in {evaluation.rows:,} payments")
     axes.legend(loc="best", fontsize=9, frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _at_capacity(evaluation: Evaluation) -> tuple[float, float] | None:
@@ -66,7 +66,7 @@ def _at_capacity(evaluation: Evaluation) -> tuple[float, float] | None:
 
 def score_histogram(scores: pl.Series, name: str) -> bytes:
     """Return how many rows have which score, 0..1, as PNG; the counts' axis is logarithmic."""
-    figure, axes = _canvas(6.0, 3.2)
+    figure, axes = canvas(6.0, 3.2)
     known = scores.drop_nulls().to_numpy()
     if known.size:
         axes.hist(known, bins=np.linspace(0.0, 1.0, 51).tolist(), color=_ACCENT, log=True)
@@ -77,7 +77,7 @@ def score_histogram(scores: pl.Series, name: str) -> bytes:
         axes.text(0.5, 0.5, "no scores", ha="center", color=_INK)
     axes.set(xlim=(0, 1), xlabel=name.replace("_", " "), ylabel="rows")
     axes.set_title(f"{known.size:,} rows")
-    return _png(figure)
+    return png_of(figure)
 
 
 def ring_drawing(rings: pl.DataFrame, transactions: pl.DataFrame) -> bytes:
@@ -93,10 +93,10 @@ def ring_drawing(rings: pl.DataFrame, transactions: pl.DataFrame) -> bytes:
     """
     shown = rings.head(RINGS_DRAWN)
     if shown.is_empty():
-        figure, axes = _canvas(5.0, 1.2)
+        figure, axes = canvas(5.0, 1.2)
         axes.axis("off")
         axes.text(0.5, 0.5, "no rings", ha="center", va="center", color=_INK)
-        return _png(figure)
+        return png_of(figure)
     columns = min(2, shown.height)
     lines = -(-shown.height // columns)
     figure = _figure(6.2 * columns, 4.6 * lines)
@@ -104,7 +104,7 @@ def ring_drawing(rings: pl.DataFrame, transactions: pl.DataFrame) -> bytes:
         axes = figure.add_subplot(lines, columns, place + 1)
         _draw_ring(axes, str(ring["pattern"]), list(ring["accounts"]), _arrows(ring, transactions))
         axes.set_title(_ring_title(ring), fontsize=10, color=_INK)
-    return _png(figure)
+    return png_of(figure)
 
 
 def as_markdown(png: bytes, alt: str) -> str:
@@ -234,14 +234,16 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
+def canvas(width: float, height: float) -> "tuple[Figure, Axes]":
+    """Return a figure with one plain pair of axes; sizes in inches."""
     figure = _figure(width, height)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _png(figure: "Figure") -> bytes:
+def png_of(figure: "Figure") -> bytes:
+    """Return a drawn figure as a small PNG."""
     from PIL import Image
 
     drawn, small = BytesIO(), BytesIO()

@@ -11,9 +11,11 @@ from fraud_assets import layers, refresh, state
 from fraud_assets.command_report import Report
 from fraud_assets.feeds import Feed, load_feeds
 from fraud_assets.jobs import FEED_TAG, INGEST, REFRESH, SCORE, TRAIN
+from fraud_assets.label_runs import LabelRuns
 from fraud_assets.local_runs import RunOutcome, execute, process_tags
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.published import fill_outbox
+from fraud_assets.refused_models import refused_champions
 from fraud_assets.scoring import NO_MODEL, scorer_of
 from fraud_assets.state import UploadState
 from fraud_assets.training_plan import TrainingPlan
@@ -33,6 +35,7 @@ REFRESHED: Final = (
     "transaction_alerts",
     "ring_alerts",
     "published_alerts",
+    "drift_report",
 )
 """Snapshots that a refresh makes; those of the training are made by `train`."""
 
@@ -57,6 +60,7 @@ class Pipeline:
         self.versions = Versions(lake)
         self.feeds: dict[str, Feed] = load_feeds(settings.feeds_dir)
         self.uploads = Uploads(lake, self.feeds)
+        self.labels = LabelRuns(definitions, instance, self.versions, self.uploads, self.feeds)
         self._plan = TrainingPlan(self.versions, self.feeds, settings)
         self.report = Report()
 
@@ -77,7 +81,12 @@ class Pipeline:
         with self._reported("repairing damaged versions"):
             self._repair()
         with self._reported("processing uploads"):
+            self.labels.ingest(self.report, self._say)
             self._ingest(backfill=backfill)
+        with self._reported("renewing features that miss labels"):
+            # Labels may have waited for what has just come in.
+            self.labels.ingest(self.report, self._say)
+            self._ingest(landed=False)
         with self._reported("training"):
             self._train_where_needed()
         with self._reported("scoring"):
@@ -164,14 +173,19 @@ class Pipeline:
             for problem in (
                 *state.broken_snapshots(self.versions).values(),
                 *state.broken_models(self.versions, sorted(self.feeds)).values(),
+                *refused_champions(self.versions, sorted(self.feeds)).values(),
             ):
                 self._trouble(problem)
 
     def _is_known(self, upload: Upload) -> bool:
         return upload.feed in self.feeds
 
-    def _ingest(self, *, backfill: bool) -> None:
-        due = [one for one in self.states() if one.is_due or (backfill and one.is_stale)]
+    def _ingest(self, *, landed: bool = True, backfill: bool = False) -> None:
+        due = [
+            one
+            for one in self.states()
+            if one.misses_labels or (landed and one.is_due) or (backfill and one.is_stale)
+        ]
         if due:
             load_libraries_ahead()
         for number, one in enumerate(due, start=1):

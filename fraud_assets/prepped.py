@@ -1,9 +1,9 @@
 """The prepped layer: every transaction with what was known of its parties before it happened."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -12,7 +12,11 @@ import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.checks import column_schema
+from fraud_assets.feed_catalogue import catalogue_digest, feed_catalogue
+from fraud_assets.feed_turns import feed_lease, refuse_succeeded
 from fraud_assets.feeds import load_feeds
+from fraud_assets.labelled_features import LateLabels, labelled_features
+from fraud_assets.labels import FeedLabels
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import lineage, preview
 from fraud_assets.partitions import UPLOADS
@@ -25,14 +29,16 @@ from fraud_assets.publication import (
     rejected_label,
 )
 from fraud_assets.raw import NAME as RAW_NAME
-from fraud_assets.raw import feed_lease, refuse_succeeded
+from fraud_assets.raw import known_feed
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
 from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
 from gpu_ops.engine import Engine
-from gpu_ops.feature_model import WindowFeature
+from gpu_ops.feature_model import Catalogue, RowFeature
 from gpu_ops.features import CATALOGUE, column_lineage, feature_table, history_needed
+from gpu_ops.flow_features import FlowFeature
+from gpu_ops.labels import no_events
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Manifest, Versions
@@ -40,25 +46,23 @@ from resources.versions import Manifest, Versions
 NAME: Final = "prepped_transactions"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FEATURE_MEANING: Final = {feature.name: feature.description for feature in CATALOGUE}
-CATALOGUE_DIGEST: Final = hashlib.sha256(
-    "\n".join(f"{one.name}: {one.formula}" for one in CATALOGUE).encode()
-).hexdigest()[:16]
-"""Changes when a feature is added, dropped or defined otherwise; older versions are stale then."""
+CATALOGUE_DIGEST: Final = catalogue_digest(CATALOGUE)
+"""That of a feed which says nothing of its own about its features."""
 
 CONTRACT: Final = prepped_contract(
     {feature.name: feature.dtype for feature in CATALOGUE},
     [
         one.name
         for one in CATALOGUE
-        if isinstance(one, WindowFeature)
-        and (one.dtype.is_unsigned_integer() or one.statistic == "sum")
+        # What went through an account is null where payers and payees are of different kinds.
+        if not isinstance(one, RowFeature | FlowFeature) and one.empty_is_zero
     ],
 )
 
 
 @dg.asset(
     name=NAME,
-    deps=[RAW_NAME],
+    deps=[RAW_NAME, "raw_labels"],
     partitions_def=UPLOADS,
     group_name="prepped",
     kinds={"polars", "parquet"},
@@ -75,21 +79,30 @@ def prepped_transactions(
 ) -> Iterator[PublicationEvent]:
     """What was known of payer, payee and the pair just before each transaction.
 
-    Counts, sums, means, maxima and distinct counterparties over one hour to thirty days, confirmed
-    fraud at the payee as far as it was known by then, and the amount against the payer's own
-    history. No value looks at the same moment or later.
+    Counts, sums, means, maxima and distinct counterparties over one hour to thirty days, habits,
+    bursts, ages, the amount against the parties' own history, what went through their accounts,
+    and confirmed fraud as far as it was known by then. No value looks at the same moment or later.
     """
     with StepMeter() as meter:
-        upload = Uploads(lake, load_feeds(settings.feeds_dir)).get(context.partition_key)
+        feeds = load_feeds(settings.feeds_dir)
+        upload = Uploads(lake, feeds).get(context.partition_key)
         versions = Versions(lake)
         with feed_lease(lake, upload.feed) as held, step_scratch(lake) as scratch:
-            history = _history(versions, upload)
-            features = feature_table(
-                history.rows,
-                is_target=pl.col("is_target"),
-                engine=Engine(settings.engine),
-                scratch=scratch,
-            )
+            feed = known_feed(feeds, upload)
+            catalogue = feed_catalogue(feed)
+            history = _history(versions, upload, FeedLabels.of(versions, feed), catalogue)
+
+            def plan(rows: pl.LazyFrame, is_target: pl.Expr, folder: Path) -> pl.LazyFrame:
+                engine = Engine(settings.engine)
+                return feature_table(
+                    rows,
+                    is_target=is_target,
+                    engine=engine,
+                    catalogue=catalogue,
+                    scratch=folder,
+                )
+
+            features = labelled_features(history.rows, history.labels, plan, scratch)
             draft = _draft(versions, context.run.run_id, upload, history, features)
             yield from publish(
                 versions, draft, meter, guard=lambda: refuse_succeeded(held, upload.feed)
@@ -103,13 +116,16 @@ class History:
     rows: pl.LazyFrame
     target: Manifest
     inputs: dict[str, str]
+    labels: LateLabels
 
 
 class RawVersions:
     """A feed's visible raw versions, ready to tell which of them an upload's features read."""
 
-    def __init__(self, raw: Mapping[str, Manifest]) -> None:
+    def __init__(self, raw: Mapping[str, Manifest], catalogue: Catalogue) -> None:
         """Takes the versions by upload key; those without rows are read by nobody else."""
+        self.catalogue = catalogue_digest(catalogue)
+        self._reach = history_needed(catalogue)
         self._raw = raw
         spans = [
             (key, one.event_from, one.event_to)
@@ -136,7 +152,7 @@ class RawVersions:
             )
         if target.event_from is None or target.event_to is None:
             return {key: target}
-        start = _microseconds(target.event_from - history_needed(CATALOGUE))
+        start = _microseconds(target.event_from - self._reach)
         reached = (self._last >= start) & (self._first <= _microseconds(target.event_to))
         return {self._keys[place]: self._raw[self._keys[place]] for place in reached.nonzero()[0]}
 
@@ -145,14 +161,26 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def input_versions(read: dict[str, Manifest]) -> dict[str, str]:
-    """How a prepped version names what it was made of."""
+def labels_read(labels: FeedLabels, target: Manifest, catalogue: Catalogue) -> dict[str, str]:
+    """How a prepped version names the late labels that it saw."""
+    first = None if target.event_from is None else target.event_from - history_needed(catalogue)
+    return labels.inputs_for(first, target.event_to)
+
+
+def input_versions(
+    read: dict[str, Manifest], labels: Mapping[str, str], catalogue: str
+) -> dict[str, str]:
+    """How a prepped version names what it was made of: rows, `labels_read`, catalogue's digest."""
     named = {manifest.slot: manifest.content_id for manifest in read.values()}
-    return {**named, "catalogue": CATALOGUE_DIGEST}
+    return {**named, **labels, "catalogue": catalogue}
 
 
-def _history(versions: Versions, upload: Upload) -> History:
-    read = RawVersions(layers.visible(versions, RAW_NAME, upload.feed)).read_by(upload.key)
+def _history(
+    versions: Versions, upload: Upload, labels: FeedLabels, catalogue: Catalogue
+) -> History:
+    raw = layers.visible(versions, RAW_NAME, upload.feed)
+    visible = RawVersions(raw, catalogue)
+    read = visible.read_by(upload.key)
     target = read[upload.key]
     scans = [
         versions.scan(manifest).with_columns(is_target=pl.lit(key == upload.key))
@@ -161,9 +189,13 @@ def _history(versions: Versions, upload: Upload) -> History:
     rows = pl.concat(scans)
     if target.event_from is not None and target.event_to is not None:
         # A late upload's future is on disk too; it stays out of the scan.
-        start = target.event_from - history_needed(CATALOGUE)
+        start = target.event_from - history_needed(catalogue)
         rows = rows.filter(pl.col("occurred_at").is_between(start, target.event_to))
-    return History(rows, target, input_versions(read))
+    seen = labels_read(labels, target, catalogue)
+    late = LateLabels(no_events(), labels.maturity, has_any=bool(seen))
+    if seen and target.event_from is not None and target.event_to is not None:
+        late = replace(late, events=labels.events_for(versions, start, target.event_to))
+    return History(rows, target, input_versions(read, seen, visible.catalogue), late)
 
 
 def _draft(
@@ -180,7 +212,8 @@ def _draft(
         ],
         inputs=history.inputs,
         metadata={
-            "uploads_read": len(history.inputs) - 1,
+            "uploads_read": sum(name.startswith("raw/") for name in history.inputs),
+            "label_uploads_read": sum(name.startswith("labels/") for name in history.inputs),
             "preview": preview(staged.head(8).collect(), staged.collect_schema().names()[:14]),
             "dagster/column_schema": column_schema(
                 CONTRACT, lambda name: MEANING.get(name) or FEATURE_MEANING.get(name)

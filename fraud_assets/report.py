@@ -7,6 +7,7 @@ import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.command_report import Report
+from fraud_assets.label_state import LABEL_COUNTS, LabelState
 from fraud_assets.report_json import newest_models
 from fraud_assets.state import UploadState
 from fraud_assets.text_layout import paragraph, table
@@ -25,10 +26,15 @@ _HEADLINES: Final = (
 
 
 def summary_lines(
-    states: Sequence[UploadState], report: Report, versions: Versions, feeds: Sequence[str]
+    states: Sequence[UploadState],
+    report: Report,
+    versions: Versions,
+    feeds: Sequence[str],
+    labels: Sequence[LabelState] = (),
 ) -> Iterator[str]:
-    """The end of a run, for a person: uploads, assets, models, and the first alerts."""
+    """The end of a run, for a person: uploads, labels, assets, models, and the first alerts."""
     yield from upload_lines(states, report)
+    yield from label_lines(labels, report)
     took = [
         [name, f"{one.rows:,}", f"{one.seconds:.1f}", f"{one.peak_mib:,.0f}"]
         for name, one in report.assets.items()
@@ -74,6 +80,29 @@ def upload_lines(states: Sequence[UploadState], report: Report) -> Iterator[str]
     header = ["feed", "file", "state", "received", "accepted", "duplicate", "quarantined"]
     more = f" ({len(hidden):,} older ones are not listed; --json lists them all)" if hidden else ""
     yield from table(f"Uploads{more}", header, shown, numbers=4)
+
+
+def label_lines(states: Sequence[LabelState], report: Report) -> Iterator[str]:
+    """The newest files of labels, and all of them that need a look."""
+    usual = [one for one in states if one.state == "accepted"][:-NEWEST_UPLOADS]
+    hidden = {one.upload.key for one in usual}
+    shown = [
+        [
+            one.feed,
+            one.upload.file,
+            "failed" if one.upload.key in report.failed else one.state,
+            *(f"{value:,}" for value in one.counts.values()),
+        ]
+        for one in states
+        if one.upload.key not in hidden
+    ]
+    more = f" ({len(hidden):,} older ones are not listed; --json lists them all)" if hidden else ""
+    header = ["labels of", "file", "state", *LABEL_COUNTS]
+    yield from table(f"Labels{more}", header, shown, numbers=len(LABEL_COUNTS))
+    for one in states:
+        if one.state != "accepted":
+            why = report.failed.get(one.upload.key) or one.reason or "not processed yet; run"
+            yield from paragraph("! ", f"{one.upload.file}: {why}", "  ", lines=None)
 
 
 def _state(one: UploadState, report: Report) -> str:
@@ -127,11 +156,15 @@ def alert_lines(versions: Versions) -> Iterator[str]:
 
 
 def status_lines(
-    states: Sequence[UploadState], versions: Versions, problems: Sequence[str], feeds: Sequence[str]
+    states: Sequence[UploadState],
+    versions: Versions,
+    problems: Sequence[str],
+    feeds: Sequence[str],
+    labels: Sequence[LabelState] = (),
 ) -> Iterator[str]:
     """The state of the lake, for a person."""
     stale = [
-        f"{one.upload.file}: it misses later rows or a change of its feed; run --backfill"
+        f"{one.upload.file}: it misses {_missed(one)}"
         for one in states
         if one.is_stale
     ]
@@ -143,7 +176,13 @@ def status_lines(
     report = Report(
         problems=[*_capped(damaged, "more"), *_capped(stale, "more stale uploads"), *problems]
     )
-    yield from summary_lines(states, report, versions, feeds)
+    yield from summary_lines(states, report, versions, feeds, labels)
+
+
+def _missed(one: UploadState) -> str:
+    if one.misses_labels:
+        return "labels that came later; run"
+    return "later rows or a change of its feed; run --backfill"
 
 
 def _number(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from fraud_assets import layers
 from fraud_assets.command_report import Report
+from fraud_assets.label_state import LabelState
 from fraud_assets.local_runs import AssetFigures
 from fraud_assets.state import UploadState
 from gpu_ops.model_files import ModelFileError
@@ -21,11 +22,13 @@ def as_json(
     report: Report,
     versions: Versions,
     feeds: Sequence[str],
+    labels: Sequence[LabelState] = (),
 ) -> str:
     """The object that `--json` prints; its keys are stable."""
     return json.dumps(
         {
             "uploads": [_upload(one, report) for one in states],
+            "labels": [_labels(one, report) for one in labels],
             "problems": report.problems,
             "assets": {name: _figures(figures) for name, figures in report.assets.items()},
             "model": model_summary(versions, feeds),
@@ -46,6 +49,19 @@ def _upload(one: UploadState, report: Report) -> Json:
         "reason": report.failed.get(key) or one.reason or ("not processed yet" if failed else ""),
         **one.counts,
         "stale": one.is_stale,
+    }
+
+
+def _labels(one: LabelState, report: Report) -> Json:
+    key = one.upload.key
+    failed = key in report.failed or one.state == "waiting"
+    return {
+        "key": key,
+        "feed": one.feed,
+        "file": one.upload.file,
+        "state": "failed" if failed else one.state,
+        "reason": report.failed.get(key) or one.reason or ("not processed yet" if failed else ""),
+        **one.counts,
     }
 
 

@@ -11,14 +11,14 @@ from typing import Final
 
 import dagster as dg
 
+from fraud_assets.comparison import compare, rival_of
 from fraud_assets.measure import StepMeter
 from fraud_assets.model import feed_rows, inputs_of
-from fraud_assets.modelling import SPLIT, FeedRows, compare, features_of
+from fraud_assets.modelling import SPLIT, FeedRows, features_of
 from fraud_assets.publication import SCIENCE, materialization
 from fraud_assets.refresh import snapshot
 from fraud_assets.sagemaker_fit import Hyperparameters
-from fraud_assets.training import TRAINED_ON, trained_on_of
-from gpu_ops.gate import GateBounds, decide
+from fraud_assets.training import TRAINED_ON, catalogue_trained_on, trained_on_of
 from gpu_ops.model_files import ModelFileError
 from gpu_ops.splits import TimeSplit
 from resources.errors import LakeError
@@ -67,7 +67,9 @@ def sagemaker_training_job(
         newest: Manifest | None = None
         figures: dict[str, float | str] = {}
         for feed, split in _splits(training).items():
-            given = Hyperparameters.of(feed, split, settings, on_gpu=sagemaker.config.trains_on_gpu)
+            given = Hyperparameters.of(
+                feed, split, settings, on_gpu=sagemaker.config.trains_on_gpu
+            ).model_copy(update={"catalogue": catalogue_trained_on(training, feed)})
             job = _train(sagemaker, lake, training, given)
             context.log.info("%s: training job %s completed", feed, job.name)
             newest = _published(versions, training, job, given, context.run.run_id)
@@ -223,9 +225,5 @@ def _judged(
     registry: ModelRegistry, model: ModelVersion, rows: FeedRows, settings: Settings, run_id: str
 ) -> RegistryEntry:
     """The gate's verdict, measured here beside the champion and entered into the registry."""
-    # A damaged champion cannot be measured, and must not keep its successor out.
-    is_damaged = registry.damage(rows.feed) is not None
-    champion = None if is_damaged else registry.champion(rows.feed)
-    compared = compare(rows, model, champion, settings)
-    verdict = decide(*compared.evidence, GateBounds())
+    verdict = compare(rows, model, rival_of(registry, model, rows), settings).verdict(settings)
     return registry.register(rows.feed, model.version, verdict, by="gate", run_id=run_id)

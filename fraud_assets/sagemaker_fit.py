@@ -16,8 +16,10 @@ from fraud_assets.modelling import SPLIT, FeedRows, fit
 from fraud_assets.training import IDENTITY, ROLES
 from gpu_ops.model_files import ModelFileError, seal, unseal
 from gpu_ops.splits import TimeSplit
+from resources.gate_settings import GateSettings
 from resources.registry import ModelParts
 from resources.settings import Settings
+from resources.threshold_settings import ThresholdSettings
 
 _WINDOWS: Final = ("train", "validation", "test")
 _OF_THE_TOOLKIT: Final = "sagemaker_"
@@ -36,6 +38,9 @@ class Hyperparameters(BaseModel):
         forest_trainer: As `Settings.forest_trainer`.
         daily_capacity: As `Settings.daily_capacity`.
         review_cost: As `Settings.review_cost`.
+        thresholds: The settings of the two levels, a JSON text; the card holds what they give.
+        gate: The settings of the gate, a JSON text; they are part of the card.
+        catalogue: Digest of the catalogue of the features; part of the card.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +54,9 @@ class Hyperparameters(BaseModel):
     forest_trainer: Literal["scikit-learn", "cuml"] = "scikit-learn"
     daily_capacity: int
     review_cost: float
+    thresholds: str = "{}"
+    gate: str = "{}"
+    catalogue: str = ""
 
     @classmethod
     def of(cls, feed: str, split: TimeSplit, settings: Settings, *, on_gpu: bool) -> Self:
@@ -63,6 +71,8 @@ class Hyperparameters(BaseModel):
             forest_trainer=settings.forest_trainer,
             daily_capacity=settings.daily_capacity,
             review_cost=settings.review_cost,
+            thresholds=settings.model_dump_json(include=set(ThresholdSettings.model_fields)),
+            gate=settings.model_dump_json(include=set(GateSettings.model_fields)),
         )
 
     @classmethod
@@ -89,6 +99,8 @@ class Hyperparameters(BaseModel):
             forest_trainer=self.forest_trainer,
             daily_capacity=self.daily_capacity,
             review_cost=self.review_cost,
+            **GateSettings.model_validate_json(self.gate).model_dump(),
+            **ThresholdSettings.model_validate_json(self.thresholds).model_dump(),
         )
 
 

@@ -156,7 +156,12 @@ def _deployed(
     smoke = SmokeTest.of(model, sample)
     candidate = Candidate(model.feed, model.version, record.arn)
     with lease(versions.lake, f"sagemaker-endpoint-{model.feed}"):
-        done = deploy(sagemaker, candidate, lambda name: smoke.deviation(sagemaker.api, name))
+        done = deploy(
+            sagemaker,
+            candidate,
+            lambda name: smoke.deviation(sagemaker.api, name),
+            _recorded_config(versions, model.feed),
+        )
     attempt = versions.begin(endpoint_slot(model.feed), run_id)
     serving = {**asdict(done.names), "package": record.arn, "model_version": model.version}
     attempt.write_bytes(ENDPOINT_FILE, json.dumps(serving, indent=1).encode())
@@ -166,3 +171,11 @@ def _deployed(
         extra={"previous_config": done.previous_config, "deviation": done.deviation},
     )
     return done, manifest
+
+
+def _recorded_config(versions: Versions, feed: str) -> str:
+    """The endpoint configuration of a feed's last deployment that went through; or empty."""
+    recorded = versions.latest(endpoint_slot(feed))
+    if recorded is None:
+        return ""
+    return str(json.loads(versions.read_bytes(recorded, ENDPOINT_FILE))["config"])

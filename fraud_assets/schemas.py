@@ -13,6 +13,8 @@ from fraud_assets.checks import Contract
 from fraud_assets.columns import column, count, number, schema, share, text, time
 from fraud_assets.meanings import MEANING
 from gpu_ops.canonical import KINDS
+from gpu_ops.contributions import CONTRIBUTION
+from gpu_ops.decisions import DECISIONS
 from gpu_ops.ring_params import PATTERNS
 
 __all__ = [
@@ -91,15 +93,20 @@ AUGMENTED: Final = Contract(
             "is_fraud": column(pl.Boolean(), null=True),
             "label_known_at": time(null=True),
             "anomaly_score": share(pl.Float32()),
+            "fraud_margin": column(pl.Float32(), pa.Check.in_range(-1e30, 1e30), null=True),
             "fraud_probability": share(pl.Float32(), null=True),
             "expected_loss": number(null=True),
+            "decision": column(pl.String(), pa.Check.isin(DECISIONS), null=True),
             "in_sample": column(pl.Boolean()),
             "may_alert": column(pl.Boolean()),
             "reasons": column(pl.List(pl.String())),
+            "contributions": column(pl.List(CONTRIBUTION)),
             "model_version": text(null=True),
             "payer_ring_score": share(pl.Float32(), null=True),
             "payee_ring_score": share(pl.Float32(), null=True),
             "ring_snapshot": column(pl.Int64(), null=True),
+            "challenger_probability": share(pl.Float32(), null=True),
+            "challenger_version": text(null=True),
         }
     ),
     unique=("occurred_at", "transaction_id"),

@@ -9,11 +9,13 @@ import polars as pl
 from fraud_assets.feeds import Feed
 from fraud_assets.feeds.identity import account_key
 from fraud_assets.known_rings import KnownRings
+from fraud_assets.recommending import recommended
 from fraud_assets.scoring import Scorer
+from gpu_ops.contributions import CONTRIBUTION, contribution_lists, grouped
 from gpu_ops.engine import Device, Engine
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.ranking import may_alert
-from gpu_ops.reasons import model_reasons, rule_hits, rule_reasons
+from gpu_ops.reasons import model_reason_of, model_reasons, rule_hits, rule_reasons
 from resources.settings import Settings
 
 CHUNK_ROWS: Final = 250_000
@@ -23,12 +25,21 @@ EXPLAINED_AT_ONCE: Final = 50_000
 _RING_COLUMNS: Final = ("payer_ring_score", "payee_ring_score", "ring_snapshot")
 _SCORES: Final = (
     "anomaly_score",
+    "fraud_margin",
     "fraud_probability",
     "expected_loss",
+    "decision",
     "in_sample",
     "model_version",
     *_RING_COLUMNS,
+    "challenger_probability",
+    "challenger_version",
 )
+_TOLD: Final[dict[str, pl.DataType]] = {
+    "reasons": pl.List(pl.String()),
+    "contributions": pl.List(CONTRIBUTION),
+}
+"""What rows that may alert are explained by; empty lists in all others."""
 _RANKED_BY: Final = (
     "place",
     *IDENTIFIERS,
@@ -100,23 +111,26 @@ def _alerts_of_chunk(
     scorer: Scorer,
     settings: Settings,
 ) -> pl.DataFrame:
-    """`may_alert` and `reasons` of every row of a chunk, given the places of its chosen rows."""
-    reasons = pl.Series("reasons", [], dtype=pl.List(pl.String))
+    """`may_alert` and the `_TOLD` of all rows of a chunk, given the places of its chosen rows."""
+    told = pl.DataFrame(schema=_TOLD)
     if chosen.len():
         features = upload.prepped.slice(start, CHUNK_ROWS).collect()[chosen]
         rows = features.hstack(scores[chosen])
-        reasons = pl.concat(
+        told = pl.concat(
             _reasons(some, scorer, _device(settings))
             for some in rows.iter_slices(EXPLAINED_AT_ONCE)
         )
-    alerting = pl.DataFrame([chosen.cast(pl.UInt32).alias("place"), reasons])
+    alerting = told.insert_column(0, chosen.cast(pl.UInt32).alias("place"))
     nothing: list[str] = []
     return (
         scores.select(place=pl.int_range(pl.len(), dtype=pl.UInt32))
         .join(alerting, on="place", how="left", maintain_order="left")
         .select(
             pl.col("reasons").is_not_null().alias("may_alert"),
-            pl.col("reasons").fill_null(pl.lit(nothing, dtype=pl.List(pl.String))),
+            *(
+                pl.col(name).fill_null(pl.lit(nothing, dtype=dtype))
+                for name, dtype in _TOLD.items()
+            ),
         )
     )
 
@@ -140,7 +154,11 @@ def _scored_chunk(
         expected_loss=pl.col("fraud_probability").cast(pl.Float64) * pl.col("amount"),
         in_sample=scorer.is_in_sample,
         model_version=pl.lit(None if scorer.model is None else scorer.name, dtype=pl.String),
+        challenger_version=pl.lit(
+            None if scorer.challenger is None else scorer.challenger.name, dtype=pl.String
+        ),
     )
+    scored = scored.with_columns(recommended(scored, scorer, settings))
     # The amount is a feature, too, in the feature's own precision.
     scored = scored.select(*IDENTIFIERS, *_SCORES).hstack(features.drop(IDENTIFIERS))
     return scored.with_columns(rule_hits(scored.columns)).with_row_index("place", offset=start)
@@ -170,15 +188,22 @@ def _chosen(rows: pl.DataFrame, scorer: Scorer, settings: Settings) -> pl.Series
     return may_alert(rows, capacity=settings.daily_capacity, least_loss=settings.review_cost)
 
 
-def _reasons(rows: pl.DataFrame, scorer: Scorer, device: Device) -> pl.Series:
-    """The rules that hit and what the model weighed most, as codes."""
+def _reasons(rows: pl.DataFrame, scorer: Scorer, device: Device) -> pl.DataFrame:
+    """The rules that hit and what the model weighed most, as codes, and all that it weighed."""
     found = rows.select(rule_reasons(rows.columns)).to_series().to_list()
+    weighed: pl.Series | None = None
     if scorer.model is not None and rows.height:
         booster = scorer.model.booster
-        values = booster.contributions(rows.select(booster.columns), device=device).values
-        for codes, more in zip(found, model_reasons(values, booster.columns), strict=True):
+        parts = booster.contributions(rows.select(booster.columns), device=device)
+        weighed = contribution_lists(
+            grouped(parts.values, booster.columns, model_reason_of), parts.bias
+        )
+        for codes, more in zip(found, model_reasons(parts.values, booster.columns), strict=True):
             codes += [code for code in more if code not in codes]
-    return pl.Series("reasons", found, dtype=pl.List(pl.String))
+    none: list[list[object]] = [[] for _ in found]
+    return pl.DataFrame(
+        {"reasons": found, "contributions": none if weighed is None else weighed}, schema=_TOLD
+    )
 
 
 def _device(settings: Settings) -> Device:

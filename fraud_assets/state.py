@@ -5,9 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import feed_catalogue
 from fraud_assets.feeds import Feed
-from fraud_assets.prepped import RawVersions, input_versions
+from fraud_assets.labels import FeedLabels
+from fraud_assets.prepped import RawVersions, input_versions, labels_read
 from fraud_assets.uploads import Upload, Uploads
+from gpu_ops.feature_model import Catalogue
+from gpu_ops.features import CATALOGUE
 from resources.registry import ModelRegistry
 from resources.versions import Manifest, Slot, Surveyed, Versions
 
@@ -30,7 +34,9 @@ class UploadState:
         counts: received, accepted, duplicate and quarantined rows; zeros before raw is visible.
         damaged: Problems of its visible versions, by asset; a run repairs them.
         is_stale: Whether its features miss rows that landed later and lie in their look-back, or
-            its rows were read by another definition of the feed.
+            its rows were read by another definition of the feed, or it misses labels.
+        misses_labels: Whether its features miss labels, or changes of them, that were known by
+            then but came later; a run makes up for it.
         model: The model that scored it; none without one.
     """
 
@@ -40,6 +46,7 @@ class UploadState:
     counts: dict[str, int]
     damaged: dict[str, str]
     is_stale: bool
+    misses_labels: bool
     model: str | None
 
     @property
@@ -57,18 +64,26 @@ def upload_states(
     """
     refusals = uploads.refusals()
     found = {asset: versions.survey(folder) for asset, folder in layers.UPLOAD_LAYERS.items()}
-    raw = {name: _intact_raw(found["raw_transactions"], name) for name in feeds}
+    raw = {name: _intact_raw(found["raw_transactions"], feed) for name, feed in feeds.items()}
+    labels = _intact_labels(versions, feeds)
     states = []
     for upload in uploads.all():
         refusal = refusals.get(upload.key)
         feed = feeds.get(upload.feed)
         if refusal is not None and (feed is None or refusal.feed_digest == feed.digest):
-            states.append(_refused(_state(found, upload, None), refusal.reason))
+            states.append(_refused(_state(found, upload), refusal.reason))
         else:
-            one = _state(found, upload, raw.get(upload.feed))
+            of_feed = raw.get(upload.feed), labels.get(upload.feed)
+            one = _state(found, upload, *of_feed, feed_catalogue(feed))
             is_outdated = feed is not None and _was_read_otherwise(found, upload, feed)
             states.append(replace(one, is_stale=one.is_stale or is_outdated))
     return states
+
+
+def _intact_labels(versions: Versions, feeds: Mapping[str, Feed]) -> dict[str, FeedLabels]:
+    """The late labels of the feeds; a feed of whose files one is damaged is left out."""
+    found = {name: FeedLabels.intact(versions, feed) for name, feed in feeds.items()}
+    return {name: labels for name, (labels, is_whole) in found.items() if is_whole}
 
 
 def _was_read_otherwise(found: Survey, upload: Upload, feed: Feed) -> bool:
@@ -86,7 +101,7 @@ def is_processed(versions: Versions, upload: Upload) -> bool:
         asset: versions.survey(layers.upload_slot(asset, upload.feed, upload.key).prefix)
         for asset in CHAIN
     }
-    one = _state(found, upload, None)
+    one = _state(found, upload)
     return one.state == "accepted" and not one.damaged
 
 
@@ -94,10 +109,16 @@ def _refused(one: UploadState, reason: str) -> UploadState:
     """A refused upload; what was accepted of it under an earlier definition is still served."""
     if one.state == "accepted":
         reason = f"{reason} (the version that was accepted before stays visible)"
-    return replace(one, state="refused", reason=reason, is_stale=False)
+    return replace(one, state="refused", reason=reason, is_stale=False, misses_labels=False)
 
 
-def _state(found: Survey, upload: Upload, raw_of_feed: RawVersions | None) -> UploadState:
+def _state(
+    found: Survey,
+    upload: Upload,
+    raw_of_feed: RawVersions | None = None,
+    labels: FeedLabels | None = None,
+    catalogue: Catalogue = CATALOGUE,
+) -> UploadState:
     manifests: dict[str, Manifest] = {}
     damaged: dict[str, str] = {}
     for asset in CHAIN:
@@ -111,13 +132,16 @@ def _state(found: Survey, upload: Upload, raw_of_feed: RawVersions | None) -> Up
     is_whole = len(manifests) == len(CHAIN) and _is_linked(manifests)
     raw = manifests.get("raw_transactions")
     scored = manifests.get("augmented_transactions")
+    seen = {} if labels is None or raw is None else labels_read(labels, raw, catalogue)
+    misses_labels = is_whole and labels is not None and _labels_of(manifests) != _files_of(seen)
     return UploadState(
         upload=upload,
         state="accepted" if is_whole else "waiting",
         reason="; ".join(damaged.values()),
         counts={name: _count(raw, name) for name in _COUNTS},
         damaged=damaged,
-        is_stale=is_whole and _is_stale(raw_of_feed, upload, manifests),
+        is_stale=misses_labels or (is_whole and _is_stale(raw_of_feed, upload, manifests, seen)),
+        misses_labels=misses_labels,
         model=None if scored is None else scored.inputs.get("model"),
     )
 
@@ -132,26 +156,43 @@ def _is_linked(manifests: dict[str, Manifest]) -> bool:
 
 
 def _is_stale(
-    raw_of_feed: RawVersions | None, upload: Upload, manifests: dict[str, Manifest]
+    raw_of_feed: RawVersions | None,
+    upload: Upload,
+    manifests: dict[str, Manifest],
+    labels: Mapping[str, str],
 ) -> bool:
     if raw_of_feed is None:
         return False
     made_of = manifests["prepped_transactions"].inputs
     read = raw_of_feed.read_by(upload.key)
     # The catalogue is among the inputs too. Unequal numbers need no comparison of contents.
-    return len(made_of) != len(read) + 1 or made_of != input_versions(read)
+    expected = len(read) + len(labels) + 1
+    return len(made_of) != expected or made_of != input_versions(
+        read, labels, raw_of_feed.catalogue
+    )
 
 
-def _intact_raw(raw: Mapping[Slot, Surveyed], feed: str) -> RawVersions | None:
+def _labels_of(manifests: dict[str, Manifest]) -> dict[str, str]:
+    """The late labels that an upload's features name among what they were made of."""
+    return _files_of(manifests["prepped_transactions"].inputs)
+
+
+def _files_of(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Inputs that are files of labels; another maturity of the feed is a change of the feed."""
+    return {name: one for name, one in inputs.items() if name.startswith(f"{layers.LABELS}/")}
+
+
+def _intact_raw(raw: Mapping[Slot, Surveyed], feed: Feed) -> RawVersions | None:
     """A feed's visible raw versions; None where one is damaged, since nobody knows its rows."""
     mine = {
         slot.upload_key: one
         for slot, one in raw.items()
-        if slot.upload_key is not None and slot.prefix.startswith(f"raw/feed={feed}/")
+        if slot.upload_key is not None and slot.prefix.startswith(f"raw/feed={feed.name}/")
     }
     if any(one.problem for one in mine.values()):
         return None
-    return RawVersions({k: one.manifest for k, one in mine.items() if one.manifest is not None})
+    visible = {key: one.manifest for key, one in mine.items() if one.manifest is not None}
+    return RawVersions(visible, feed_catalogue(feed))
 
 
 def _count(raw: Manifest | None, name: str) -> int:

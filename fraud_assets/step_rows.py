@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import feed_catalogue
+from fraud_assets.feeds import load_feeds
 from fraud_assets.prepped import RawVersions
 from fraud_assets.refresh import scored_uploads, within
 from resources.lake import Lake
@@ -27,13 +29,15 @@ def input_rows(lake: Lake, settings: Settings) -> Callable[[str, str | None], in
     return rows
 
 
-def _with_history(versions: Versions, _: Settings, partition: str | None) -> int | None:
+def _with_history(versions: Versions, settings: Settings, partition: str | None) -> int | None:
     """The rows of an upload and of all uploads that its features look back on."""
     upload = _raw(versions, partition)
     if upload is None or partition is None:
         return None
-    feed = layers.visible(versions, "raw_transactions", layers.feed_of(upload))
-    return sum(one.rows for one in RawVersions(feed).read_by(partition).values())
+    feed = layers.feed_of(upload)
+    catalogue = feed_catalogue(load_feeds(settings.feeds_dir).get(feed))
+    raw = RawVersions(layers.visible(versions, "raw_transactions", feed), catalogue)
+    return sum(one.rows for one in raw.read_by(partition).values())
 
 
 def _of_upload(versions: Versions, _: Settings, partition: str | None) -> int | None:

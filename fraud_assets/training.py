@@ -1,6 +1,6 @@
 """Whether the labels of a feed allow a model at a moment, and on which windows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from fraud_assets import layers
 from fraud_assets.feeds import Feed
+from fraud_assets.labels import FeedLabels
 from gpu_ops.label_maturity import label_maturity
 from gpu_ops.splits import (
     DAY,
@@ -24,6 +25,11 @@ from resources.versions import Manifest, Versions
 
 TRAINED_ON: Final = "trained_on"
 """In a model's manifest: the features and labels that it was trained on, as `trained_on`."""
+
+NO_LABELS: Final = (
+    "no label is known yet: none came with its transactions, and none apart from them. Land some "
+    "with `fraud-assets land FILE --feed {feed} --labels`; scores rest on anomalies until then"
+)
 
 IDENTITY: Final = ("transaction_id", "occurred_at", "feed", "payer_id", "transaction_amount")
 ROLES: Final = ("window", "is_fraud", "weight")
@@ -47,6 +53,7 @@ class Trainable:
         sources: What is read, oldest first.
         now: The moment of which this is true; labels known later are not looked at.
         known_test_labels: Rows of the test window whose label is known by then.
+        labels: Those that came apart from the transactions.
     """
 
     feed: Feed
@@ -54,6 +61,7 @@ class Trainable:
     sources: tuple[Source, ...]
     now: datetime
     known_test_labels: int
+    labels: FeedLabels = field(default_factory=FeedLabels)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ def assess(
     versions: Versions, feed: Feed, settings: Settings, now: datetime
 ) -> Trainable | NotTrainable:
     """Whether a feed's labels and time span allow training, and on which windows.
+
+    Features of two catalogues do not mean the same, so they make no model together.
 
     Args:
         versions: The lake.
@@ -84,20 +94,34 @@ def assess(
     ]
     if not bounds:
         return NotTrainable(feed, "no prepared transactions")
+    if len({catalogue_of(source.prepped) for source in sources}) > 1:
+        return NotTrainable(
+            feed,
+            "its uploads have features of different catalogues; make the older ones anew: "
+            "fraud-assets run --backfill",
+        )
     last = max(high for _, high in bounds)
     # One row with a date of long ago must not stretch the windows over decades.
     first = max(min(low for low, _ in bounds), last - timedelta(days=settings.training_days))
-    raw = versions.scan_all([source.raw for source in sources])
-    maturity = label_maturity(raw, feed.label_delay, first=first, now=now)
+    labels = FeedLabels.of(versions, feed)
+    rows = versions.scan_all([source.raw for source in sources])
+    raw = labels.at(versions, rows, now)
+    if not raw.select(usable_labels(now).is_not_null().any()).collect().item():
+        return NotTrainable(feed, NO_LABELS.format(feed=feed.name))
+    # Silence means legitimate only from the feed's own maturity on.
+    declared = max(filter(None, (feed.label_delay, feed.label_maturity)), default=None)
+    maturity = label_maturity(raw, declared, first=first, now=now)
     try:
         split = time_split(first, min(last, matured_by(now, maturity, first)), maturity)
     except SplitImpossibleError as error:
-        return NotTrainable(feed, f"{error}; {_explained(maturity, feed.label_delay)}")
-    reasons = enough_labels(raw, split, settings.min_fraud_labels)
+        return NotTrainable(feed, f"{error}; {_explained(maturity, declared)}")
+    then = labels.at(versions, rows, split.test.start)
+    reasons = enough_labels(then, split, settings.min_fraud_labels)
     if reasons:
         return NotTrainable(feed, "; ".join(reasons))
     known = rows_in(split.test) & usable_labels(now).is_not_null()
-    return Trainable(feed, split, tuple(sources), now, raw.select(known.sum()).collect().item())
+    known_labels = raw.select(known.sum()).collect().item()
+    return Trainable(feed, split, tuple(sources), now, known_labels, labels)
 
 
 def _explained(maturity: timedelta, declared: timedelta | None) -> str:
@@ -114,9 +138,11 @@ def trained_on(found: Trainable | NotTrainable) -> dict[str, str]:
     """What training would read now; nothing without enough labels.
 
     Returns:
-        The slots of the features with their content, and `labels/feed=<feed>` with the windows
+        The slots of the features with their content, `catalogue/feed=<feed>` with the digest of
+        their catalogue, and `labels/feed=<feed>` with the windows
         and the number of labels known in the test. The labels of the other windows are those
-        known when the test starts, so they do not change while the windows stay.
+        known when the test starts, so they change only with what came apart from the
+        transactions, which is named by a digest.
     """
     if isinstance(found, NotTrainable):
         return {}
@@ -126,8 +152,10 @@ def trained_on(found: Trainable | NotTrainable) -> dict[str, str]:
         for window in (split.train, split.validation, split.test)
         for moment in (window.start, window.end)
     )
+    known = f"{ends} {found.known_test_labels} {found.labels.digest}".rstrip()
     return {source.prepped.slot: source.prepped.content_id for source in found.sources} | {
-        _labels_of(found.feed.name): f"{ends} {found.known_test_labels}"
+        _labels_of(found.feed.name): known,
+        _catalogue_of_feed(found.feed.name): catalogue_of(found.sources[0].prepped),
     }
 
 
@@ -136,8 +164,23 @@ def trained_on_of(training: Manifest, feed: str) -> dict[str, JsonValue]:
     return {
         name: made_of
         for name, made_of in training.inputs.items()
-        if name == _labels_of(feed) or name.startswith(f"prepped/feed={feed}/")
+        if name in {_labels_of(feed), _catalogue_of_feed(feed)}
+        or name.startswith(f"prepped/feed={feed}/")
     }
+
+
+def catalogue_of(prepped: Manifest) -> str:
+    """The digest of the catalogue that features were made by; empty where it was not kept."""
+    return prepped.inputs.get("catalogue", "")
+
+
+def catalogue_trained_on(training: Manifest, feed: str) -> str:
+    """The digest of the catalogue of one feed's part of a training set."""
+    return training.inputs.get(_catalogue_of_feed(feed), "")
+
+
+def _catalogue_of_feed(feed: str) -> str:
+    return f"catalogue/feed={feed}"
 
 
 def _labels_of(feed: str) -> str:

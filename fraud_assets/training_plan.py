@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from fraud_assets import state
 from fraud_assets.feeds import Feed
+from fraud_assets.refused_models import refused_champions
 from fraud_assets.state import UploadState
 from fraud_assets.training import TRAINED_ON, NotTrainable, Trainable, assess, trained_on
 from resources.registry import ModelRegistry, ModelVersion
@@ -22,10 +23,14 @@ class TrainingPlan:
         self._settings = settings
 
     def champions(self) -> dict[str, ModelVersion | None]:
-        """The champion of every feed; feeds whose champion is damaged are left out."""
+        """The champion of every feed, None where scoring refuses it.
+
+        Feeds whose champion is damaged are left out.
+        """
         damaged = state.broken_models(self._versions, self._feeds)
+        refused = refused_champions(self._versions, [n for n in self._feeds if n not in damaged])
         return {
-            name: self._registry.champion(name)
+            name: None if name in refused else self._registry.champion(name)
             for name in sorted(self._feeds)
             if name not in damaged
         }
@@ -53,15 +58,15 @@ class TrainingPlan:
         known. What a model was trained on is in its manifest, so a run that was killed between
         reading new rows and training them is made up for.
         """
-        verdicts = self._registry.list(feed)
         newest = self._registry.latest(feed)
-        if not verdicts or newest is None or newest.version != verdicts[-1].version:
+        verdict = None if newest is None else self._registry.standing(feed).get(newest.version)
+        if newest is None or verdict is None:
             return None
         if newest.manifest.extra.get(TRAINED_ON) != trained_on(self._assess(feed)):
             return None
         return (
-            f"no model for {feed}: {feed}-{newest.version} is {verdicts[-1].status.lower()} and "
-            f"nothing new was landed; {'; '.join(verdicts[-1].reasons)}"
+            f"no model for {feed}: {feed}-{newest.version} is {verdict.status.lower()} and "
+            f"nothing new was landed; {'; '.join(verdict.reasons)}"
         )
 
     def _assess(self, feed: str) -> Trainable | NotTrainable:

@@ -19,8 +19,22 @@ SUFFIXES: Final = (
 STEM_LENGTH: Final = 40
 TAG_LENGTH: Final = 8
 
+_LABELS: Final = "-labels"
 _LOST_IN_FOLDERS: Final = re.compile(r"#\d+$")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
+def labels_folder(feed: str) -> str:
+    """The folder of `landing/` for labels of a feed's transactions, and the feed of such uploads.
+
+    A feed's name holds no hyphen, so no feed can be called so.
+    """
+    return f"{feed}{_LABELS}"
+
+
+def feed_of_labels(folder: str) -> str | None:
+    """The feed whose labels land in a folder; None where transactions do."""
+    return folder.removesuffix(_LABELS) if folder.endswith(_LABELS) else None
 
 
 def suffix_of(name: str) -> str | None:

@@ -8,7 +8,12 @@ from typing import BinaryIO, Final
 
 from fraud_assets.landing import Arrival, Discovery, Landing
 from fraud_assets.refusals import Refusal, Refusals
-from fraud_assets.upload_names import candidate_keys, why_not_landable
+from fraud_assets.upload_names import (
+    candidate_keys,
+    feed_of_labels,
+    labels_folder,
+    why_not_landable,
+)
 from fraud_assets.upload_records import (
     ReceivedListing,
     Upload,
@@ -50,8 +55,20 @@ class Uploads:
         self._refusals = Refusals(lake)
 
     def all(self, feed: str | None = None) -> list[Upload]:
-        """All registered uploads, or those of a feed, in landing order."""
-        return [one for one in self._records.all() if feed is None or one.feed == feed]
+        """All registered files of transactions, or those of a feed, in landing order."""
+        return [
+            one
+            for one in self._records.all()
+            if (feed_of_labels(one.feed) is None if feed is None else one.feed == feed)
+        ]
+
+    def labels(self, feed: str | None = None) -> list[Upload]:
+        """All registered files of labels, or those of a feed's transactions, in landing order."""
+        return [
+            one
+            for one in self._records.all()
+            if (labelled := feed_of_labels(one.feed)) is not None and feed in {None, labelled}
+        ]
 
     def get(self, key: str) -> Upload:
         """A registered upload; UploadError if there is none of that key."""
@@ -88,10 +105,16 @@ class Uploads:
         """Forgets a refusal, for an upload that was accepted since."""
         self._refusals.clear(key)
 
-    def land(self, file: Path, feed: str) -> str:
+    def land(self, file: Path, feed: str, *, labels: bool = False) -> str:
         """Copies a file to `landing/<feed>/`, all or nothing, and returns its key there.
 
         A file of the same name is replaced; what was registered of it stays received.
+
+        Args:
+            file: What.
+            feed: Whose.
+            labels: Whether it holds labels of the feed's transactions; those land beside them,
+                in `landing/<feed>-labels/`.
 
         Raises:
             UploadError: The feed is unknown, or the file is none, is being written, or has a
@@ -107,7 +130,7 @@ class Uploads:
         wrong = why_not_landable(file.name)
         if wrong is not None:
             raise UploadError(f"{str(file)!r} cannot be landed: {wrong}")
-        key = f"landing/{feed}/{file.name}"
+        key = f"landing/{labels_folder(feed) if labels else feed}/{file.name}"
         before = file.stat()
         try:
             with file.open("rb"):
@@ -226,7 +249,8 @@ class _Desk:
         """The upload to be, under the first key that is free or holds these very bytes."""
         for key in candidate_keys(arrival.feed, arrival.file, digest):
             holder = self._records.find(key) or self._open_claims.get(key)
-            if holder is None or (holder.sha256, holder.suffix) == (digest, arrival.suffix):
+            mine = (arrival.feed, digest, arrival.suffix)
+            if holder is None or (holder.feed, holder.sha256, holder.suffix) == mine:
                 return Upload(
                     key=key,
                     feed=arrival.feed,

@@ -10,8 +10,10 @@ from typing import Final
 import polars as pl
 
 from gpu_ops.engine import Engine
-from gpu_ops.feature_model import NOTHING, Catalogue, Entity
-from gpu_ops.sides import Side, side_tables, sides
+from gpu_ops.feature_model import Catalogue
+from gpu_ops.flow_features import FlowFeature
+from gpu_ops.large_amounts import LargeAmounts, preparations
+from gpu_ops.past_plans import PastPlan, past_plans
 from gpu_ops.windows import MICROSECOND
 
 ROWS_PER_PARTITION: Final = 250_000
@@ -23,14 +25,13 @@ MOST_DEALT_FILES: Final = 64
 """Files that are written side by side; further partitions share them."""
 
 ORDER: Final = ("occurred_at", "transaction_id")
-EMPTY_IS_ZERO: Final = frozenset({"count", "sum", "distinct_counterparties", "known_frauds"})
 HOUR: Final = timedelta(hours=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def reach_back(catalogue: Catalogue) -> timedelta:
     """Tell how far before a row its features look."""
-    return max((one.window + one.delay for one in catalogue.windows), default=NOTHING)
+    return catalogue.reach
 
 
 def needed_columns(
@@ -46,10 +47,14 @@ def table_in_memory(rows: pl.LazyFrame, catalogue: Catalogue, engine: Engine) ->
     """Compute the feature table of `needed_columns` with all of them in memory."""
     ordered = _in_order(engine.collect(rows))
     numbered = _reachable(ordered, catalogue).with_row_index("row")
-    pasts: dict[Entity, list[pl.DataFrame]] = {}
-    for side in sides(catalogue):
-        for entity, table in side_tables(side.rows(numbered.lazy()), side, engine):
-            pasts.setdefault(entity, []).append(table.drop("at"))
+    pasts: dict[str, list[pl.DataFrame]] = {}
+    told = numbered.lazy()
+    for step in preparations(catalogue):
+        found = [table for _, table in step.tables(step.rows(told), engine)]
+        told = engine.collect(step.joined(told, found)).lazy()
+    for plan in past_plans(catalogue):
+        for name, table in plan.tables(plan.rows(told), engine):
+            pasts.setdefault(name, []).append(table.drop("at"))
     targets = numbered.select("row", "target", *_payload(catalogue)).lazy().filter("target")
     parts = [pl.concat(past).lazy() for past in pasts.values()]
     return engine.collect(assembled(targets, parts, catalogue)).lazy()
@@ -64,7 +69,7 @@ def table_through_files(
 ) -> pl.LazyFrame:
     """Compute the feature table of `needed_columns` through files, in bounded memory.
 
-    The rows are written once, and dealt to files by account once for each side; then the accounts
+    The rows are written once, and dealt to files by account once for each plan; then the accounts
     are computed a partition at a time, and the table is put together a stretch of time at a time.
     Memory holds the largest of these: a partition is never smaller than its busiest account, a
     stretch never shorter than an hour.
@@ -87,11 +92,15 @@ def table_through_files(
     if partitions is None:
         size = engine.collect(numbered.select(pl.len())).item()
         partitions = 1 + size // ROWS_PER_PARTITION
-    pasts: dict[Entity, list[Path]] = {}
-    for side in sides(catalogue):
-        for entity, table in _partitioned(side, numbered, partitions, engine, scratch):
-            files = pasts.setdefault(entity, [])
-            files.append(scratch / f"{entity}-{len(files):05d}.parquet")
+    pasts: dict[str, list[Path]] = {}
+    told = numbered
+    for step in preparations(catalogue):
+        steps = _partitioned(step, told, partitions, engine, scratch)
+        told = step.joined(told, [table for _, table in steps])
+    for plan in past_plans(catalogue):
+        for name, table in _partitioned(plan, told, partitions, engine, scratch):
+            files = pasts.setdefault(name, [])
+            files.append(scratch / f"{name}-{len(files):05d}.parquet")
             table.sort("at").write_parquet(
                 files[-1], compression="lz4", row_group_size=ROWS_PER_GROUP
             )
@@ -117,7 +126,7 @@ def assembled(
 
     Args:
         targets: ``row`` and the canonical columns, in the order of the result.
-        pasts: tables of ``row`` and window features, each row at most once in each.
+        pasts: tables of ``row`` and past features, each row at most once in each.
         catalogue: the features, in the order of the columns.
     """
     known: set[str] = set()
@@ -127,7 +136,7 @@ def assembled(
     windows = []
     for one in catalogue.windows:
         value = pl.col(one.name) if one.name in known else pl.lit(None, one.dtype)
-        if one.statistic in EMPTY_IS_ZERO:
+        if one.empty_is_zero and (catalogue.same_entities or not isinstance(one, FlowFeature)):
             value = value.fill_null(0)
         windows.append(value.alias(one.name))
     return targets.with_columns(windows).select(
@@ -180,11 +189,15 @@ def _at(start: datetime, stop: datetime) -> pl.Expr:
 
 
 def _partitioned(
-    side: Side, numbered: pl.LazyFrame, partitions: int, engine: Engine, scratch: Path
-) -> Iterator[tuple[Entity, pl.DataFrame]]:
-    rows = side.rows(numbered)
+    plan: PastPlan | LargeAmounts,
+    numbered: pl.LazyFrame,
+    partitions: int,
+    engine: Engine,
+    scratch: Path,
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    rows = plan.rows(numbered)
     if partitions == 1:
-        yield from side_tables(rows, side, engine)
+        yield from plan.tables(rows, engine)
         return
     folder = scratch / "dealt"
     dealt = _dealt(rows.with_columns(partition=_partition(partitions)), folder)
@@ -193,7 +206,7 @@ def _partitioned(
         if files:
             some = pl.scan_parquet(files, hive_partitioning=False)
             mine = some.filter(pl.col("partition") == partition).drop("partition")
-            yield from side_tables(mine, side, engine)
+            yield from plan.tables(mine, engine)
     # Without rows there is none.
     shutil.rmtree(folder, ignore_errors=True)
 

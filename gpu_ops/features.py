@@ -10,6 +10,7 @@ from gpu_ops.engine import Engine
 from gpu_ops.feature_model import (
     Catalogue,
     Entity,
+    PastFeature,
     RowFeature,
     Statistic,
     WindowFeature,
@@ -21,7 +22,11 @@ from gpu_ops.feature_plan import (
     table_in_memory,
     table_through_files,
 )
+from gpu_ops.flow_features import FLOW_FEATURES
+from gpu_ops.flow_rows import FLOW_ROWS
 from gpu_ops.gpu_tables import feature_table_on_gpu
+from gpu_ops.history_features import HISTORY
+from gpu_ops.label_features import LABEL_FEATURES
 from gpu_ops.row_features import ROWS
 
 __all__ = [
@@ -45,7 +50,7 @@ MONTH: Final = timedelta(days=30)
 def _windows(
     entity: Entity,
     statistics: tuple[Statistic, ...],
-    windows: tuple[timedelta, ...],
+    windows: tuple[timedelta | None, ...],
     delay: timedelta = timedelta(0),
 ) -> tuple[WindowFeature, ...]:
     return tuple(
@@ -57,19 +62,37 @@ def _windows(
 
 _ALL: Final = (HOUR, DAY, WEEK, MONTH)
 _LONG: Final = (DAY, WEEK, MONTH)
+_LAST: Final = (MONTH,)
 _AMOUNTS: Final[tuple[Statistic, ...]] = ("count", "sum", "mean", "max")
 _LABELS: Final[tuple[Statistic, ...]] = ("known_frauds", "label_risk")
+_HABITS: Final[tuple[Statistic, ...]] = (
+    "std",
+    "rank",
+    "round_share",
+    "night_share",
+    "weekend_share",
+)
+_AGES: Final[tuple[Statistic, ...]] = ("time_since_last", "account_age")
 
 WINDOWS: Final = (
     *_windows("payer", _AMOUNTS, _ALL),
     *_windows("payer", ("distinct_counterparties",), _LONG),
+    *_windows("payer", _HABITS, _LAST),
+    *_windows("payer", _AGES, (None,)),
     *_windows("payee", _AMOUNTS, _ALL),
     *_windows("payee", ("distinct_counterparties",), _LONG),
+    *_windows("payee", _HABITS, _LAST),
+    *_windows("payee", _AGES, (None,)),
     *_windows("payee", _LABELS, _LONG, delay=WEEK),
-    *_windows("pair", _AMOUNTS, _ALL),
+    *_windows("pair", ("count",), _ALL),
+    *_windows("pair", ("sum",), (DAY, MONTH)),
+    *_windows("pair", ("mean", "max", "std"), _LAST),
+    *_windows("pair", ("time_since_last",), (None,)),
 )
 
-CATALOGUE: Final = Catalogue(WINDOWS, ROWS)
+CATALOGUE: Final = Catalogue(
+    (*WINDOWS, *LABEL_FEATURES, *FLOW_FEATURES), (*ROWS, *HISTORY, *FLOW_ROWS)
+)
 """The features of the project. ``CATALOGUE.plus(WindowFeature("payer", "count", 6 * HOUR))``
 adds one; ``CATALOGUE.without_balances()`` is for feeds that send no balances."""
 
@@ -142,14 +165,15 @@ def catalogue_table(catalogue: Catalogue = CATALOGUE) -> list[dict[str, str]]:
     """Describe each feature for the documentation, in column order.
 
     Returns:
-        Rows of name, entity, window, delay, dtype, formula, source and description.
+        Rows of name, entity, window (``lookback`` where it has none), delay (if any), dtype,
+        formula, source and description.
     """
     return [
         {
             "name": one.name,
-            "entity": one.entity if isinstance(one, WindowFeature) else "transaction",
-            "window": duration_label(one.window) if isinstance(one, WindowFeature) else "",
-            "delay": duration_label(one.delay) if isinstance(one, WindowFeature) else "",
+            "entity": "transaction" if isinstance(one, RowFeature) else one.entity,
+            "window": _length(one),
+            "delay": _delay(one),
             "dtype": str(one.dtype),
             "formula": one.formula,
             "source": one.source,
@@ -157,3 +181,14 @@ def catalogue_table(catalogue: Catalogue = CATALOGUE) -> list[dict[str, str]]:
         }
         for one in catalogue
     ]
+
+
+def _length(feature: PastFeature | RowFeature) -> str:
+    if isinstance(feature, RowFeature):
+        return ""
+    return "lookback" if feature.window is None else duration_label(feature.window)
+
+
+def _delay(feature: PastFeature | RowFeature) -> str:
+    delayed = isinstance(feature, WindowFeature) and feature.delay
+    return duration_label(delayed) if delayed else ""

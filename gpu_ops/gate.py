@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from gpu_ops.metrics import Evaluation
+from gpu_ops.paired_bootstrap import Difference
 
 
 class Status(StrEnum):
@@ -20,11 +21,10 @@ class GateEvidence:
     """The figures of a model that the gate looks at; None where one is not defined.
 
     Attributes:
-        rows: Transactions in the test window.
+        rows: Transactions that it was judged on.
         positives: Frauds among them.
         roc_auc: Area under the ROC curve.
         average_precision: The headline figure.
-        random_average_precision: What a random order reaches on the same rows.
         calibration_slope: 1 is right.
         mean_score_ratio: Mean probability over fraud rate; 1 is right.
         p99_latency_ms: 99th percentile of scoring one row; None if not measured.
@@ -34,7 +34,6 @@ class GateEvidence:
     positives: int
     roc_auc: float | None
     average_precision: float | None
-    random_average_precision: float | None
     calibration_slope: float | None
     mean_score_ratio: float | None
     p99_latency_ms: float | None
@@ -47,7 +46,6 @@ class GateEvidence:
             positives=evaluation.positives,
             roc_auc=evaluation.value("roc_auc"),
             average_precision=evaluation.value("average_precision"),
-            random_average_precision=evaluation.figures["average_precision"].random,
             calibration_slope=evaluation.value("calibration_slope"),
             mean_score_ratio=evaluation.value("mean_score_ratio"),
             p99_latency_ms=p99_latency_ms,
@@ -55,25 +53,42 @@ class GateEvidence:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """What a model is compared with, on the same rows.
+
+    Attributes:
+        name: The champion, such as `sim/3`; else a model or an order that anybody has.
+        difference: The model's average precision less that of the rival, with bounds.
+        evidence: The champion's figures; None for any other rival.
+    """
+
+    name: str
+    difference: Difference
+    evidence: GateEvidence | None = None
+
+
+@dataclass(frozen=True)
 class GateBounds:
     """What a model must reach.
 
     Attributes:
-        min_roc_auc: Lowest area under the ROC curve.
-        average_precision_tolerance: How far below the champion's average precision, in its own
-            units, still counts as equal.
-        min_positives: Fewest frauds in the test window to judge by.
+        min_roc_auc: Below this area under the ROC curve it is rejected.
+        max_average_precision_loss: How far the lower bound of the difference in average
+            precision, in its own units, may lie below 0.
+        min_positives: Fewest frauds to judge by.
         calibration_slope: Lowest and highest.
         mean_score_ratio: Lowest and highest.
-        p99_latency_ms: Longest time to score one row.
+        p99_latency_ms: Above this time to score one row it is rejected.
+        resamples: Draws of payers that the bounds of the difference rest on.
     """
 
     min_roc_auc: float = 0.7
-    average_precision_tolerance: float = 0.01
+    max_average_precision_loss: float = 0.005
     min_positives: int = 50
-    calibration_slope: tuple[float, float] = (0.5, 2.0)
-    mean_score_ratio: tuple[float, float] = (0.5, 2.0)
+    calibration_slope: tuple[float, float] = (0.8, 1.25)
+    mean_score_ratio: tuple[float, float] = (0.8, 1.25)
     p99_latency_ms: float = 100.0
+    resamples: int = 1_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class Outcome:
 
     Attributes:
         metric: The figure's name, as in an evaluation.
-        status: What it alone would decide.
+        status: What it alone would decide, given enough frauds.
         text: Figure and bound in words.
         value: The figure; None where it is not defined or was not measured.
         bar: What it must reach.
@@ -102,30 +117,40 @@ class Verdict:
     """What the gate decided.
 
     Attributes:
-        status: The worst of all outcomes.
+        status: The worst of all outcomes, but Pending where there are too few frauds to judge by.
         reasons: One sentence a check, passed ones too: figure, bound, outcome.
         outcomes: The same figure by figure; empty where a person decided.
+        bounds: What was asked; None where a person decided.
+        overrides: The verdict that a person overruled by this one; None if it overrules none.
     """
 
     status: Status
     reasons: tuple[str, ...]
     outcomes: tuple[Outcome, ...] = ()
+    bounds: GateBounds | None = None
+    overrides: Status | None = None
 
 
 _SEVERITY: Final = (Status.APPROVED, Status.PENDING, Status.REJECTED)
 
 
-def decide(challenger: GateEvidence, champion: GateEvidence | None, bounds: GateBounds) -> Verdict:
+def decide(challenger: GateEvidence, rival: Rival, bounds: GateBounds) -> Verdict:
     """Compares a model with the bounds and with the model that it would replace.
+
+    Rejected: ROC AUC below its bound, the upper 95 % bound of the difference in average precision
+    below 0, or latency above its budget. Approved: the lower bound above the loss that is allowed,
+    calibration slope and mean score within theirs. All else, and whatever rests on too few frauds,
+    is Pending: a person may approve it.
 
     Args:
         challenger: The new model's figures.
-        champion: The present model's figures on the same rows; None if there is none.
+        rival: What it is compared with.
         bounds: What is asked.
 
     Raises:
         ValueError: The champion was judged on other rows.
     """
+    champion = rival.evidence
     if champion is not None and (champion.rows, champion.positives) != (
         challenger.rows,
         challenger.positives,
@@ -136,7 +161,7 @@ def decide(challenger: GateEvidence, champion: GateEvidence | None, bounds: Gate
         )
     outcomes = (
         _roc_auc(challenger, bounds),
-        _average_precision(challenger, champion, bounds),
+        _average_precision(challenger, rival, bounds),
         _positives(challenger, bounds),
         _slope(challenger, bounds),
         _between(
@@ -148,8 +173,9 @@ def decide(challenger: GateEvidence, champion: GateEvidence | None, bounds: Gate
         _latency(challenger, bounds),
     )
     worst = max((one.status for one in outcomes), key=_SEVERITY.index)
+    status = worst if challenger.positives >= bounds.min_positives else Status.PENDING
     reasons = tuple(f"{one.text}: {one.status}" for one in outcomes)
-    return Verdict(worst, reasons, _beside_champion(outcomes, champion))
+    return Verdict(status, reasons, _beside_champion(outcomes, champion), bounds)
 
 
 def _beside_champion(
@@ -173,28 +199,24 @@ def _roc_auc(model: GateEvidence, bounds: GateBounds) -> Outcome:
     return Outcome("roc_auc", status, text, found, f">= {least:.4f}")
 
 
-def _average_precision(
-    model: GateEvidence, champion: GateEvidence | None, bounds: GateBounds
-) -> Outcome:
-    found = model.average_precision
-    by_chance = model.random_average_precision or 0.0
-    sign, least = ">", by_chance
-    bound = f"{by_chance:.4f} of a random order (no champion)"
-    if champion is not None and champion.average_precision is not None:
-        sign, least = ">=", champion.average_precision - bounds.average_precision_tolerance
-        bound = (
-            f"{least:.4f} (champion {champion.average_precision:.4f} less a tolerance of "
-            f"{bounds.average_precision_tolerance:.4f})"
-        )
-    if found is None:
-        status = Status.PENDING
+def _average_precision(model: GateEvidence, rival: Rival, bounds: GateBounds) -> Outcome:
+    found, least = rival.difference, -bounds.max_average_precision_loss
+    bar = f"{rival.name}; lower bound of the difference >= {least:.4f}"
+    if model.average_precision is None or found.value is None or found.bounds is None:
         text = "average precision is not defined, the test window has no fraud"
-    elif found > least or (sign == ">=" and found == least):
-        status, text = Status.APPROVED, f"average precision {found:.4f} {sign} {bound}"
+        return Outcome("average_precision", Status.PENDING, text, model.average_precision, bar)
+    lower, upper = found.bounds.lower, found.bounds.upper
+    text = (
+        f"average precision {model.average_precision:.4f}, {found.value:+.4f} beside {rival.name}, "
+        f"95 % bounds {lower:+.4f}..{upper:+.4f}"
+    )
+    if upper < 0.0:
+        status, told = Status.REJECTED, "upper < 0"
+    elif lower >= least:
+        status, told = Status.APPROVED, f"lower >= {least:.4f}"
     else:
-        opposite = "<" if sign == ">=" else "<="
-        status, text = Status.REJECTED, f"average precision {found:.4f} {opposite} {bound}"
-    return Outcome("average_precision", status, text, found, f"{sign} {least:.4f}")
+        status, told = Status.PENDING, f"lower < {least:.4f}"
+    return Outcome("average_precision", status, f"{text}, {told}", model.average_precision, bar)
 
 
 def _positives(model: GateEvidence, bounds: GateBounds) -> Outcome:

@@ -11,11 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_ops.contributions import grouped
 from gpu_ops.ring_params import PATTERNS
 from gpu_ops.rules import RULES, Rule, applicable_rules, rule_hits, rule_reasons
 
 __all__ = [
     "REASONS",
+    "REASONS_VERSION",
     "RULES",
     "Rule",
     "applicable_rules",
@@ -27,7 +29,8 @@ __all__ = [
     "rule_reasons",
 ]
 
-_MATRIX: Final = 2
+REASONS_VERSION: Final = 1
+"""Rises with every change of the codes. A code that was published keeps its meaning forever."""
 
 _RINGS: Final = {
     "RING_FAN_IN": "Many accounts pay one account within a short time.",
@@ -56,10 +59,25 @@ _MODEL: Final = {
         "counterparties",
         "The model finds the history between payer and payee suspicious.",
     ),
+    "MODEL_PAYER_LABELS": ("labels", "The model weighs earlier confirmed fraud of this payer."),
     "MODEL_PAYEE_LABELS": ("labels", "The model weighs earlier confirmed fraud at this payee."),
+    "MODEL_PAIR_LABELS": (
+        "labels",
+        "The model weighs earlier confirmed fraud between payer and payee.",
+    ),
+    "MODEL_PAYER_FLOWS": (
+        "flows",
+        "The model finds suspicious how the payer passes on what it received.",
+    ),
+    "MODEL_PAYEE_FLOWS": (
+        "flows",
+        "The model finds suspicious how the payee passes on what it received.",
+    ),
     "MODEL_PAYER_BALANCE": ("balances", "The model finds the payer's balance suspicious."),
     "MODEL_PAYEE_BALANCE": ("balances", "The model finds the payee's balance suspicious."),
     "MODEL_KIND": ("kind", "The model finds this kind of transaction suspicious."),
+    "MODEL_PAYER_TIME": ("time", "The model weighs when the payer usually pays."),
+    "MODEL_PAYEE_TIME": ("time", "The model weighs when the payee is usually paid."),
     "MODEL_TIME": ("time", "The model finds the time of the payment suspicious."),
     "MODEL_ANOMALY": ("anomaly", "The model weighs how unlike others the transaction is."),
     "MODEL_RINGS": ("rings", "The model weighs the suspected rings of payer or payee."),
@@ -127,14 +145,42 @@ _PREFIXES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("payer_ring", "payee_ring"), "MODEL_RINGS"),
     (("payer_balance", "amount_to_payer_balance", "empties_payer"), "MODEL_PAYER_BALANCE"),
     (("payee_balance",), "MODEL_PAYEE_BALANCE"),
-    (("payer_distinct",), "MODEL_PAYER_COUNTERPARTIES"),
+    *(
+        ((f"{who}_known", f"{who}_label", f"{who}_unexplained", f"{who}_time_since_known"), code)
+        for who, code in (
+            ("payer", "MODEL_PAYER_LABELS"),
+            ("payee", "MODEL_PAYEE_LABELS"),
+            ("pair", "MODEL_PAIR_LABELS"),
+        )
+    ),
+    (
+        (
+            "payer_received",
+            "payer_time_since_received",
+            "payer_pass_through",
+            "amount_to_payer_received",
+        ),
+        "MODEL_PAYER_FLOWS",
+    ),
+    (("payee_sent", "payee_time_since_sent", "payee_pass_through"), "MODEL_PAYEE_FLOWS"),
+    (("payer_distinct", "is_first_time_counterparty"), "MODEL_PAYER_COUNTERPARTIES"),
     (("payee_distinct",), "MODEL_PAYEE_COUNTERPARTIES"),
-    (("payee_known_frauds", "payee_label_risk"), "MODEL_PAYEE_LABELS"),
-    (("payer_amount", "amount_to_payer"), "MODEL_PAYER_AMOUNTS"),
-    (("payee_amount", "amount_to_payee"), "MODEL_PAYEE_AMOUNTS"),
-    (("payer_count",), "MODEL_PAYER_ACTIVITY"),
-    (("payee_count",), "MODEL_PAYEE_ACTIVITY"),
-    (("pair_",), "MODEL_PAIR_HISTORY"),
+    (
+        ("payer_amount", "payer_round", "payer_spending", "amount_to_payer"),
+        "MODEL_PAYER_AMOUNTS",
+    ),
+    (("payee_amount", "payee_round", "payee_income", "amount_to_payee"), "MODEL_PAYEE_AMOUNTS"),
+    (
+        ("payer_count", "payer_time_since_last", "payer_account_age", "is_first_of_payer"),
+        "MODEL_PAYER_ACTIVITY",
+    ),
+    (
+        ("payee_count", "payee_time_since_last", "payee_account_age", "is_first_of_payee"),
+        "MODEL_PAYEE_ACTIVITY",
+    ),
+    (("payer_night", "payer_weekend"), "MODEL_PAYER_TIME"),
+    (("payee_night", "payee_weekend"), "MODEL_PAYEE_TIME"),
+    (("pair_", "amount_to_pair"), "MODEL_PAIR_HISTORY"),
     (("is_night", "is_weekend", "hour_of_day", "day_of_week"), "MODEL_TIME"),
     (("amount", "is_round_amount"), "MODEL_AMOUNT"),
     (("is_",), "MODEL_KIND"),
@@ -163,16 +209,7 @@ def model_reasons(
     Raises:
         ValueError: The shapes do not agree.
     """
-    if contributions.ndim != _MATRIX or contributions.shape[1] != len(columns):
-        raise ValueError(
-            f"contributions of shape {contributions.shape} do not fit {len(columns)} columns; "
-            "expected rows x columns without the bias"
-        )
-    codes = sorted({family_of(column) for column in columns})
-    place = {code: number for number, code in enumerate(codes)}
-    grouping = np.zeros((len(columns), len(codes)))
-    grouping[np.arange(len(columns)), [place[family_of(column)] for column in columns]] = 1.0
-    sums = np.nan_to_num(contributions.astype(np.float64)) @ grouping
+    codes, sums = grouped(contributions, columns, family_of)
     order = np.argsort(-sums, axis=1, kind="stable")[:, :most]
     return [
         [codes[group] for group in groups if row[group] > 0.0]

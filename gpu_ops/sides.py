@@ -2,14 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from gpu_ops.engine import Engine
-from gpu_ops.feature_model import LABEL_STATISTICS, Catalogue, Entity, WindowFeature
+from gpu_ops.feature_model import (
+    COLUMN_STATISTICS,
+    LABEL_STATISTICS,
+    Catalogue,
+    Entity,
+    WindowFeature,
+)
+from gpu_ops.row_flags import row_flag
 from gpu_ops.timelines import repeated_entities, timelines
-from gpu_ops.windows import MICROSECOND, split_units, summed_columns, window_plan
+from gpu_ops.window_features import FLAGS
+from gpu_ops.window_ranks import with_ranks
+from gpu_ops.windows import Horizon, prepared_columns, window_plan
 
 PAIR: Final = ("account", "counterparty")
 
@@ -26,6 +36,7 @@ class Side:
         own: window features of the account.
         pairs: window features of the account with its counterparty.
         exact: names of features that stay Float64, since row features go on with them.
+        lookback: the window of features without one.
     """
 
     account: str
@@ -33,6 +44,7 @@ class Side:
     own: tuple[WindowFeature, ...]
     pairs: tuple[WindowFeature, ...]
     exact: frozenset[str]
+    lookback: timedelta
 
     @property
     def features(self) -> tuple[WindowFeature, ...]:
@@ -44,11 +56,6 @@ class Side:
         """Whether some feature asks for distinct counterparties."""
         return any(one.statistic == "distinct_counterparties" for one in self.own)
 
-    @property
-    def summed(self) -> tuple[str, ...]:
-        """Columns that some feature sums or averages."""
-        return summed_columns(self.features)
-
     def rows(self, transactions: pl.LazyFrame) -> pl.LazyFrame:
         """Choose what the side needs of canonical rows with ``row`` and ``target``."""
         columns = {
@@ -59,31 +66,39 @@ class Side:
         }
         if self.counts_counterparties or self.pairs:
             columns["counterparty"] = pl.col(self.counterparty)
-        for name in dict.fromkeys((*_maximised(self.features), *self.summed)):
-            columns[name] = pl.col(name)
+        for one in self.features:
+            if one.statistic in COLUMN_STATISTICS:
+                columns[one.column] = pl.col(one.column)
+            if one.statistic in FLAGS:
+                columns[FLAGS[one.statistic]] = row_flag(FLAGS[one.statistic]).cast(pl.UInt8)
         if any(one.statistic in LABEL_STATISTICS for one in self.features):
             known_at = pl.when(pl.col("is_fraud")).then(pl.col("label_known_at"))
             columns["label_lag"] = known_at.cast(pl.Int64) - pl.col("occurred_at").cast(pl.Int64)
         return transactions.select(value.alias(name) for name, value in columns.items())
 
+    def tables(self, rows: pl.LazyFrame, engine: Engine) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Compute the features; see `side_tables`."""
+        return side_tables(rows, self, engine)
+
 
 def sides(catalogue: Catalogue) -> list[Side]:
     """Split a catalogue into the sides that have features."""
-    exact = frozenset(root for row in catalogue.rows for root in row.roots)
+    windows = [one for one in catalogue.windows if isinstance(one, WindowFeature)]
 
     def of(entity: Entity) -> tuple[WindowFeature, ...]:
-        return tuple(one for one in catalogue.windows if one.entity == entity)
+        return tuple(one for one in windows if one.entity == entity)
 
+    exact, lookback = catalogue.exact, catalogue.lookback
     both = [
-        Side("payer_id", "payee_id", of("payer"), of("pair"), exact),
-        Side("payee_id", "payer_id", of("payee"), (), exact),
+        Side("payer_id", "payee_id", of("payer"), of("pair"), exact, lookback),
+        Side("payee_id", "payer_id", of("payee"), (), exact, lookback),
     ]
     return [side for side in both if side.features]
 
 
 def side_tables(
     rows: pl.LazyFrame, side: Side, engine: Engine
-) -> Iterator[tuple[Entity, pl.DataFrame]]:
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Compute the window features of one side.
 
     Args:
@@ -95,33 +110,38 @@ def side_tables(
         An entity and a table of ``row``, ``at`` and its features, for targets whose entity has
         more than one row. Targets in no table have an empty past.
     """
-    accounts = repeated_entities(rows, ["account"]).filter("wanted")
-    for table in timelines(rows, accounts, ["account"], _reach(side.own), engine):
+    accounts = engine.collect(repeated_entities(rows, ["account"]).filter("wanted"))
+    horizon = Horizon(side.lookback, _longest(accounts))
+    reach = horizon.reach(side.own)
+    for table in timelines(rows, accounts.lazy(), ["account"], reach, engine):
         timeline = table.drop("wanted")
         gaps: list[pl.DataFrame] = []
         if side.pairs or side.counts_counterparties:
-            for pairs in _pair_timelines(timeline, side, engine):
+            for pairs, of_pairs in _pair_timelines(timeline, side, engine):
                 gaps.append(engine.collect(_gaps(pairs.lazy())))
                 if side.pairs:
-                    yield "pair", _computed(pairs.filter("wanted"), side.pairs, side, engine)
+                    wanted = pairs.filter("wanted")
+                    yield "pair", _computed(wanted, side.pairs, side.exact, of_pairs, engine)
         if side.own:
             if side.counts_counterparties:
                 timeline = engine.collect(_with_gaps(timeline, gaps))
-            yield side.own[0].entity, _computed(timeline, side.own, side, engine)
+            own = _computed(timeline, side.own, side.exact, horizon, engine)
+            yield side.own[0].entity, own
 
 
-def _maximised(features: Sequence[WindowFeature]) -> tuple[str, ...]:
-    return tuple(one.column for one in features if one.statistic == "max")
+def _longest(entities: pl.DataFrame) -> int:
+    longest = entities.select((pl.col("last_at") - pl.col("first_at")).max()).item()
+    return 0 if longest is None else int(longest)
 
 
-def _reach(features: Sequence[WindowFeature]) -> int:
-    return max(((one.window + one.delay) // MICROSECOND for one in features), default=0)
-
-
-def _pair_timelines(timeline: pl.DataFrame, side: Side, engine: Engine) -> Iterator[pl.DataFrame]:
+def _pair_timelines(
+    timeline: pl.DataFrame, side: Side, engine: Engine
+) -> Iterator[tuple[pl.DataFrame, Horizon]]:
     rows = timeline.lazy().drop("key").rename({"origin": "account"})
-    pairs = repeated_entities(rows, PAIR)
-    yield from timelines(rows, pairs, PAIR, _reach(side.pairs), engine)
+    pairs = engine.collect(repeated_entities(rows, PAIR))
+    horizon = Horizon(side.lookback, _longest(pairs))
+    for table in timelines(rows, pairs.lazy(), PAIR, horizon.reach(side.pairs), engine):
+        yield table, horizon
 
 
 def _gaps(pairs: pl.LazyFrame) -> pl.LazyFrame:
@@ -144,8 +164,14 @@ def _with_gaps(timeline: pl.DataFrame, gaps: list[pl.DataFrame]) -> pl.LazyFrame
 
 
 def _computed(
-    timeline: pl.DataFrame, features: Sequence[WindowFeature], side: Side, engine: Engine
+    timeline: pl.DataFrame,
+    features: Sequence[WindowFeature],
+    exact: frozenset[str],
+    horizon: Horizon,
+    engine: Engine,
 ) -> pl.DataFrame:
-    halves = [half for column in summed_columns(features) for half in split_units(column)]
-    prepared = engine.collect(timeline.lazy().with_columns(halves))
-    return engine.collect(window_plan(prepared.lazy(), features, side.exact))
+    rolled = [one for one in features if one.statistic != "rank"]
+    ranked = [one for one in features if one.statistic == "rank"]
+    prepared = engine.collect(timeline.lazy().with_columns(prepared_columns(rolled)))
+    table = engine.collect(window_plan(prepared.lazy(), rolled, exact, horizon))
+    return with_ranks(table, prepared, ranked, exact, horizon)

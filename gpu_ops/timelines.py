@@ -67,10 +67,13 @@ def timelines(
         .with_columns((pl.col("room").cum_sum() - pl.col("room")).over("axis").alias("origin"))
         .drop("room", "last_at")
     )
-    for axis in placed.partition_by("axis", maintain_order=True, include_key=False):
-        yield engine.collect(
-            rows.join(axis.lazy(), on=list(by), how="inner")
-            .with_columns((pl.col("origin") + pl.col("at") - pl.col("first_at")).alias("key"))
-            .drop("first_at", *by)
-            .sort("key")
-        )
+    laid = (
+        rows.join(placed.lazy(), on=list(by), how="inner")
+        .with_columns((pl.col("origin") + pl.col("at") - pl.col("first_at")).alias("key"))
+        .drop("first_at", *by)
+    )
+    axes = placed["axis"].unique().sort().to_list()
+    if len(axes) > 1:
+        laid = engine.collect(laid).lazy()
+    for axis in axes:
+        yield engine.collect(laid.filter(pl.col("axis") == axis).drop("axis").sort("key"))

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationEr
 
 from gpu_ops.metrics import Figure
 from gpu_ops.model_files import ModelFileError
+from gpu_ops.paired_bootstrap import Interval
 from gpu_ops.splits import TimeSplit
+from gpu_ops.thresholds import Thresholds
 from resources.versions import Attempt, Manifest, Versions
 
 if TYPE_CHECKING:
@@ -63,6 +65,13 @@ class Card(BaseModel):
         limits: Where it is known to be weak.
         code_version: Version of this project that trained it.
         content_hashes: File name to SHA-256 of the model's other files; filled when written.
+        catalogue: Digest of the feature catalogue; empty in cards of older versions.
+        data: What it was trained and measured on, in words.
+        spread: Metric to the 95 % interval over resamples of payers, where it is defined.
+        leakage: What keeps knowledge of the future out of the figures.
+        bounds: What the gate asked of it, the figures of `GateBounds`.
+        thresholds: From which probability on to alert and to block, chosen on the validation
+            window; None in cards of older versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +86,12 @@ class Card(BaseModel):
     limits: tuple[str, ...]
     code_version: str
     content_hashes: dict[str, str] = {}
+    catalogue: str = ""
+    data: str = ""
+    spread: dict[str, Interval | None] = {}
+    leakage: str = ""
+    bounds: dict[str, JsonValue] = {}
+    thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +238,10 @@ class ModelVersion:
         margin = self.booster.predict_margin(features, device=device)
         anomaly = self.forest.score(features, threads=threads, device=device)
         return Scores(anomaly, margin, self.calibration.probability(margin))
+
+    def probability(self, features: "pl.DataFrame", *, device: "Device" = "cpu") -> "Float64Array":
+        """The probability of `score` alone, without the cost of the forest."""
+        return self.calibration.probability(self.booster.predict_margin(features, device=device))
 
     def _loaded(self, name: str, load: Callable[[bytes], _Part]) -> _Part:
         data = read_checked(self.versions, self.manifest, name)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from gpu_ops.gate import Status, Verdict
+from gpu_ops.gate import GateBounds, Status, Verdict
 from gpu_ops.model_files import ModelFileError
 from resources.errors import LakeError, MissingObjectError
 from resources.model_store import (
@@ -41,6 +41,9 @@ __all__ = [
     "write_model",
 ]
 
+PROGRAMS: Final = ("gate", "repair")
+"""Names in the log that are no person's."""
+
 _LOG_FILE: Final = "registry.json"
 
 
@@ -58,6 +61,8 @@ class RegistryEntry(BaseModel):
         reasons: Why.
         by: Who decided: `gate`, or a person.
         at: When, UTC.
+        bounds: What the gate asked; None where a person decided, and in logs of older versions.
+        overrides: The verdict that a person overruled; None if it overrules none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +73,13 @@ class RegistryEntry(BaseModel):
     reasons: tuple[str, ...]
     by: str
     at: AwareDatetime
+    bounds: GateBounds | None = None
+    overrides: Status | None = None
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Whether a person decided, whom the gate does not overrule."""
+        return self.by not in PROGRAMS
 
 
 _LOG: Final = TypeAdapter(tuple[RegistryEntry, ...])
@@ -122,15 +134,40 @@ class ModelRegistry:
         manifest = self._versions.latest(self.slot(feed))
         return None if manifest is None else ModelVersion(self._versions, manifest, feed)
 
-    def champion(self, feed: str) -> ModelVersion | None:
-        """The model that scores: the one approved last whose approval still stands."""
+    def standing(self, feed: str) -> dict[int, RegistryEntry]:
+        """The latest verdict on each version, in the order in which they were given."""
         current: dict[int, RegistryEntry] = {}
         for entry in self.list(feed):
             # Taken out and put back, so that the order is that of the latest verdicts.
             current.pop(entry.version, None)
             current[entry.version] = entry
-        approved = [e.version for e in current.values() if e.status is Status.APPROVED]
+        return current
+
+    def approved(self, feed: str) -> tuple[int, ...]:
+        """Versions whose approval stands, in order; the last one is the champion."""
+        standing = self.standing(feed).values()
+        return tuple(one.version for one in standing if one.status is Status.APPROVED)
+
+    def champion(self, feed: str) -> ModelVersion | None:
+        """The model that scores: the one approved last whose approval still stands."""
+        approved = self.approved(feed)
         return self.get(feed, approved[-1]) if approved else None
+
+    def challenger(self, feed: str) -> ModelVersion | None:
+        """The model that scores in shadow: the newest after the champion that is not rejected.
+
+        It is Pending, or not judged yet. A version before the champion challenges nobody any more.
+        """
+        standing = self.standing(feed)
+        approved = [one.version for one in standing.values() if one.status is Status.APPROVED]
+        champion = approved[-1] if approved else 0
+        for number in reversed(self._versions.all_numbers(self.slot(feed))):
+            verdict = standing.get(number)
+            if number <= champion:
+                return None
+            if verdict is None or verdict.status is Status.PENDING:
+                return self.get(feed, number)
+        return None
 
     def list(self, feed: str) -> tuple[RegistryEntry, ...]:
         """All verdicts of a feed in the order in which they were registered.
@@ -185,6 +222,8 @@ class ModelRegistry:
             reasons=verdict.reasons,
             by=by,
             at=datetime.now(UTC),
+            bounds=verdict.bounds,
+            overrides=verdict.overrides,
         )
         numbers = self._versions.all_numbers(self._log_slot(feed))
         log = self._readable_log(feed, numbers)

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gpu_ops.cost_model import CostMatrix
 from resources.batch.settings import BatchSettings
 from resources.bedrock_settings import BedrockSettings
 from resources.delivery_settings import SECRETS, DeliverySettings
+from resources.drift_settings import DriftSettings
+from resources.gate_settings import GateSettings
 from resources.lake import Lake, LakeLocation
 from resources.metrics_settings import MetricsSettings
 from resources.queues import SqsQueue, parse_queue_url
 from resources.s3 import EncryptionMode, S3Encryption, S3Options, S3Patience
 from resources.sagemaker.settings import SageMakerSettings
+from resources.threshold_settings import ThresholdSettings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -35,6 +39,9 @@ class Settings(
     BatchSettings,
     SageMakerSettings,
     MetricsSettings,
+    GateSettings,
+    DriftSettings,
+    ThresholdSettings,
     BaseSettings,
 ):
     """The project's settings; each field is read from FRAUD_<NAME>.
@@ -192,6 +199,11 @@ class Settings(
         if problems:
             raise SettingsError("\n".join(["wrong settings:", *problems]))
         return settings
+
+    @property
+    def cost_matrix(self) -> CostMatrix:
+        """What reviews and wrong blocks cost."""
+        return CostMatrix(self.review_cost, self.wrong_block_share)
 
     def open_lake(self) -> Lake:
         """The lake that these settings name; nothing is created or contacted yet."""

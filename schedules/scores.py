@@ -6,6 +6,7 @@ from fraud_assets.feeds import load_feeds
 from fraud_assets.jobs import FEED_TAG, SCORE
 from fraud_assets.layers import visible
 from fraud_assets.partitions import UPLOADS
+from fraud_assets.refused_models import refused_champions
 from fraud_assets.scoring import NO_MODEL
 from resources.lake import Lake
 from resources.registry import ModelRegistry
@@ -38,9 +39,13 @@ def first_model_sensor(
         champion = registry.champion(feed)
         if champion is None:
             continue
+        mine: dict[str, tuple[str, str]] = {}
         for key, scored in visible(versions, "augmented_transactions", feed).items():
             if scored.inputs.get("model") == NO_MODEL:
-                unscored[f"{key}-{champion.name}"] = (key, feed)
+                mine[f"{key}-{champion.name}"] = (key, feed)
+        # A champion of other features would give them no score again.
+        if mine and not refused_champions(versions, [feed]):
+            unscored |= mine
     if not unscored:
         return dg.SkipReason("Every upload is scored by a model, or its feed has none.")
     ahead = [run_key for run_key in unscored if run_key > (context.cursor or "")] or [*unscored]

@@ -8,15 +8,21 @@ from typing import Final
 import polars as pl
 
 from fraud_assets.feeds.faults import RefusedError, no_faults
-from fraud_assets.feeds.model import Feed
-from fraud_assets.feeds.reading import SOURCE_ROW, Batch, Table, held, needed_columns
+from fraud_assets.feeds.reading import (
+    SOURCE_ROW,
+    Batch,
+    FileLayout,
+    Table,
+    held,
+    needed_columns,
+)
 
 BATCH_ROWS: Final = 250_000
 _MAGIC: Final = b"PAR1"
 _SHORTEST: Final = 12
 
 
-def read_parquet(path: Path, feed: Feed, batch_rows: int = BATCH_ROWS) -> Table:
+def read_parquet(path: Path, feed: FileLayout, batch_rows: int = BATCH_ROWS) -> Table:
     """The columns of the file, and the rows in batches.
 
     Raises:

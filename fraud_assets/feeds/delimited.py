@@ -7,10 +7,10 @@ from typing import Final
 import polars as pl
 
 from fraud_assets.feeds.faults import RefusedError, line_faults, names_shown
-from fraud_assets.feeds.model import Feed
 from fraud_assets.feeds.reading import (
     SOURCE_ROW,
     Batch,
+    FileLayout,
     Table,
     held,
     missing_columns,
@@ -33,7 +33,7 @@ _HEADER_BYTES: Final = 2**20
 _OTHER_DELIMITERS: Final = ",;\t|"
 
 
-def read_delimited(stream: Utf8Stream, feed: Feed, block_bytes: int = BLOCK_BYTES) -> Table:
+def read_delimited(stream: Utf8Stream, feed: FileLayout, block_bytes: int = BLOCK_BYTES) -> Table:
     """The columns of the header, and the rows in blocks of about `block_bytes` of text.
 
     Raises:
@@ -79,7 +79,7 @@ def _header(text: bytes, delimiter: str) -> tuple[list[str], bytes]:
     return columns, rest
 
 
-def _hint(text: bytes, columns: Sequence[str], feed: Feed) -> str:
+def _hint(text: bytes, columns: Sequence[str], feed: FileLayout) -> str:
     """What may be the matter with a header that lacks columns."""
     missing = missing_columns(feed, columns)
     if not missing:

@@ -9,8 +9,14 @@ import numpy as np
 import polars as pl
 
 from fraud_assets.feeds.faults import RefusedError, line_faults
-from fraud_assets.feeds.model import Feed
-from fraud_assets.feeds.reading import SOURCE_ROW, Batch, Table, check_columns, held
+from fraud_assets.feeds.reading import (
+    SOURCE_ROW,
+    Batch,
+    FileLayout,
+    Table,
+    check_columns,
+    held,
+)
 from fraud_assets.feeds.stream import Utf8Stream
 
 BLOCK_BYTES: Final = 16 * 2**20
@@ -25,7 +31,7 @@ _BRACKET_STEPS[[ord("{"), ord("[")]] = 1
 _BRACKET_STEPS[[ord("}"), ord("]")]] = -1
 
 
-def read_json_lines(stream: Utf8Stream, feed: Feed, block_bytes: int = BLOCK_BYTES) -> Table:
+def read_json_lines(stream: Utf8Stream, feed: FileLayout, block_bytes: int = BLOCK_BYTES) -> Table:
     """The keys of the first lines, and the rows in blocks of about `block_bytes` of text.
 
     A key may be absent in single lines; a needed one that no line has is a missing column, which
@@ -43,7 +49,7 @@ def read_json_lines(stream: Utf8Stream, feed: Feed, block_bytes: int = BLOCK_BYT
 
 
 def _batches(
-    stream: Utf8Stream, rest: bytes, feed: Feed, columns: Sequence[str], size: int
+    stream: Utf8Stream, rest: bytes, feed: FileLayout, columns: Sequence[str], size: int
 ) -> Iterator[Batch]:
     wanted = list(dict.fromkeys(n for names in feed.source_columns.values() for n in names))
     seen = set(columns)

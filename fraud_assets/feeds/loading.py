@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from fraud_assets.feeds.consistency import inconsistencies
 from fraud_assets.feeds.model import (
+    Backtest,
     Columns,
     Entities,
     Feed,
@@ -28,6 +29,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "columns": Columns,
     "labels": Labels,
     "entities": Entities,
+    "backtest": Backtest,
 }
 _PLAIN_WORDS: Final = {
     "bool_parsing": "true or false",

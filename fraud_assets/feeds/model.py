@@ -26,9 +26,11 @@ from fraud_assets.feeds.spelling import (
     check_timezone,
     delimiter_character,
     duration,
+    lookback,
     texts,
     utc_datetime,
 )
+from gpu_ops.feature_terms import LOOKBACK
 
 Kind = Literal["payment", "transfer", "cash_out", "cash_in", "debit", "card"]
 Optional = Literal["payer_balance_before", "payee_balance_before", "is_fraud", "label_known_at"]
@@ -36,6 +38,7 @@ Optional = Literal["payer_balance_before", "payee_balance_before", "is_fraud", "
 Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
 UtcTime = Annotated[datetime, BeforeValidator(utc_datetime)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+Lookback = Annotated[timedelta, BeforeValidator(lookback)]
 TimeFormat = Annotated[str, BeforeValidator(check_time_format)]
 Timezone = Annotated[str, BeforeValidator(check_timezone)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -129,6 +132,21 @@ class Entities(_Part):
     payee: Word
 
 
+class Backtest(_Part):
+    """How backtests count what reviewers find.
+
+    Attributes:
+        entity: Who is reviewed, found, and gone from the test once found.
+        k: How many of them can be reviewed a day.
+        scenario: Column of the file that names the kind of fraud. It tells the label, so only
+            backtests read it, to report each kind apart.
+    """
+
+    entity: Literal["payer", "payee"] = "payer"
+    k: int = Field(100, ge=1)
+    scenario: ColumnName | None = None
+
+
 class Feed(_Part):
     """One kind of file and the way from its columns to the canonical transaction.
 
@@ -140,6 +158,11 @@ class Feed(_Part):
         kinds: Source value to canonical kind; empty means that the file writes canonical kinds.
         labels: Texts of the label column.
         label_delay: `label_known_at` is `occurred_at` plus this where no column says it.
+        label_maturity: A transaction without a label is legitimate once it is older than this;
+            none: it stays unknown. Part of no digest, since files are read the same.
+        backtest: How backtests count; part of no digest, for the same reason.
+        lookback: How far features without a window look back: ages, first times, runs. Part of no
+            digest, since files are read the same; another one makes features stale.
         entities: Entity kinds of payer and payee.
         optional: Canonical columns whose source the file may lack; their cells may be blank.
         delimiter: One character between the fields of delimited text.
@@ -161,6 +184,9 @@ class Feed(_Part):
     kinds: dict[str, Kind] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=lambda: Labels.model_validate({}))
     label_delay: Duration | None = None
+    label_maturity: Duration | None = None
+    lookback: Lookback = LOOKBACK
+    backtest: Backtest = Field(default_factory=lambda: Backtest.model_validate({}))
     entities: Entities
     optional: Annotated[tuple[Optional, ...], BeforeValidator(texts)] = ()
     delimiter: Annotated[str, BeforeValidator(delimiter_character)] = ","
@@ -198,7 +224,7 @@ class Feed(_Part):
 
         Comments, the order of keys, defaults written out and the description do not matter.
         """
-        content = self.model_dump(exclude={"description"})
+        content = self.model_dump(exclude={"backtest", "label_maturity", "lookback", "description"})
         text = json.dumps(content, sort_keys=True, default=_plain, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

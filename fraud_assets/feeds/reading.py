@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
 from fraud_assets.feeds.faults import RefusedError, names_shown
-from fraud_assets.feeds.model import Feed
 
 SOURCE_ROW: Final = "source_row"
 _PREFIX: Final = "source: "
@@ -17,6 +16,29 @@ _PREFIX: Final = "source: "
 DELIMITED: Final = (".csv", ".tsv", ".txt")
 JSON_LINES: Final = (".jsonl", ".ndjson")
 PARQUET: Final = (".parquet", ".pq")
+
+
+class FileLayout(Protocol):
+    """What reading needs to know of a kind of file; a `Feed` is one."""
+
+    @property
+    def delimiter(self) -> str:
+        """Between the fields of delimited text."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """Of text files."""
+        ...
+
+    @property
+    def source_columns(self) -> dict[str, tuple[str, ...]]:
+        """Canonical column to the file's columns that it is made of."""
+        ...
+
+    def is_optional(self, canonical: str) -> bool:
+        """Whether a file may lack the source of this canonical column."""
+        ...
 
 
 def held(column: str) -> str:
@@ -49,7 +71,7 @@ class Table:
 
 
 @contextmanager
-def open_table(path: Path, feed: Feed, source_file: str) -> Iterator[Table]:
+def open_table(path: Path, feed: FileLayout, source_file: str) -> Iterator[Table]:
     """Opens a file by the ending of its name.
 
     Args:
@@ -89,7 +111,7 @@ def file_suffix(source_file: str) -> str:
     return PurePath(name.stem).suffix if name.suffix == ".gz" else name.suffix
 
 
-def needed_columns(feed: Feed, columns: Sequence[str], hint: str = "") -> tuple[str, ...]:
+def needed_columns(feed: FileLayout, columns: Sequence[str], hint: str = "") -> tuple[str, ...]:
     """Source columns to read, each once, in the order of the file.
 
     Raises:
@@ -101,7 +123,7 @@ def needed_columns(feed: Feed, columns: Sequence[str], hint: str = "") -> tuple[
     return tuple(name for name in columns if name in wanted)
 
 
-def check_columns(feed: Feed, columns: Sequence[str], hint: str = "") -> None:
+def check_columns(feed: FileLayout, columns: Sequence[str], hint: str = "") -> None:
     """Asserts that a file has every column that its feed cannot do without.
 
     Raises:
@@ -115,7 +137,7 @@ def check_columns(feed: Feed, columns: Sequence[str], hint: str = "") -> None:
         )
 
 
-def missing_columns(feed: Feed, columns: Sequence[str]) -> list[str]:
+def missing_columns(feed: FileLayout, columns: Sequence[str]) -> list[str]:
     """Source columns that the feed needs and the file lacks."""
     needed = [
         name

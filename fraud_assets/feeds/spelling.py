@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 EPOCH_UNITS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Name of an epoch time format to the microseconds in one of its units."""
 
+LEAST_LOOKBACK: Final = timedelta(days=30)
+"""The longest window of the catalogue: what has no window looks back as far at least."""
+
 _DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(minute|hour|day|week)s?")
 _PROBE: Final = datetime(2024, 11, 25, 13, 41, 52)  # noqa: DTZ001 formats may know no time zone
@@ -38,6 +41,18 @@ def duration(value: object) -> object:
     if match is None:
         raise ValueError("write a number and a unit: `7 days`, `36 hours`, `30 minutes`, `2 weeks`")
     return timedelta(**{f"{match[2]}s": float(match[1])})
+
+
+def lookback(value: object) -> object:
+    """A duration of 30 days or more.
+
+    Raises:
+        ValueError: Any other text, or a shorter one.
+    """
+    found = duration(value)
+    if isinstance(found, timedelta) and found < LEAST_LOOKBACK:
+        raise ValueError("write `30 days` or more: the longest window of a feature")
+    return found
 
 
 def utc_datetime(value: object) -> object:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from fraud_assets import judging, layers, model, training_plan
+from fraud_assets import layers, model, training_plan
 from fraud_assets.feeds import load_feeds
 from fraud_assets.labelled_rows import training_frame
+from fraud_assets.prepped import CATALOGUE_DIGEST
 from fraud_assets.training import Trainable, assess
 from fraud_assets.training_plan import TrainingPlan
-from gpu_ops.gate import GateBounds, Status
+from gpu_ops.gate import Status
 from resources.registry import ModelRegistry
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def test_windows_follow_each_other_with_a_label_delay_between(trained: "Trained"
     assert table["is_fraud"].null_count() == 0
     made_of = dict(trained.project.manifest("training_set").inputs)
     assert made_of.pop("labels/feed=sim").startswith("2026-03-0")
+    assert made_of.pop("catalogue/feed=sim") == CATALOGUE_DIGEST
     assert made_of == {
         f"prepped/feed=sim/upload={trained.learned}": trained.project.manifest(
             "prepped_transactions", trained.learned
@@ -49,7 +51,7 @@ def test_the_gate_approves_and_says_why(trained: "Trained") -> None:
     (entry,) = ModelRegistry(trained.project.versions).list("sim")
     assert (entry.version, entry.status, entry.by) == (1, Status.APPROVED, "gate")
     told = " ".join(entry.reasons)
-    for words in ("ROC AUC", "average precision", "frauds in the test window", "p99 latency"):
+    for words in ("ROC AUC", "beside logistic_published", "frauds in the test", "p99 latency"):
         assert words in told
     champion = ModelRegistry(trained.project.versions).champion("sim")
     assert champion is not None
@@ -89,16 +91,16 @@ def test_training_again_on_the_same_rows_makes_no_new_version(copy: "Project") -
     assert copy.manifest("training_set") == before["training_set"]
     assert copy.versions.all_numbers(registry.slot("sim")) == [1]
     # The champion is the model itself by now, and no rival of itself.
-    assert copy.table("model_evaluation")["champion"].null_count() == 11
+    assert copy.table("model_evaluation")["champion"].null_count() == 12
     champion = registry.champion("sim")
     assert champion is not None
     assert champion.version == 1
 
 
 def test_more_rows_give_a_challenger_that_is_measured_beside_the_champion(
-    copy: "Project", monkeypatch: pytest.MonkeyPatch
+    trained: "Trained", copy_of: "ProjectOf"
 ) -> None:
-    monkeypatch.setattr(judging, "GateBounds", lambda: GateBounds(min_roc_auc=0.9999))
+    copy = copy_of(trained.project, gate_min_roc_auc=0.9999)
     outcome = copy.run("train_model")
     assert outcome.success, outcome.reason
     registry = ModelRegistry(copy.versions)
@@ -113,6 +115,7 @@ def test_more_rows_give_a_challenger_that_is_measured_beside_the_champion(
     assert told["sim_status"].value == "Rejected"
     assert told["sim_approved"].value == 0
     assert "< 0.9999: Rejected" in str(told["sim_reasons"].value)
+    assert "beside sim/1, 95 % bounds" in str(told["sim_reasons"].value)
     table = copy.table("model_evaluation").filter(metric="average_precision")
     assert table["champion"].null_count() == 0
     assert table["champion"].item() != table["value"].item()

@@ -118,7 +118,7 @@ def test_another_catalogue_of_features_makes_a_version_stale(
     project: "Project", rows: "Rows", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = project.ingest(rows({}, {}), "two.parquet")
-    monkeypatch.setattr(prepped, "CATALOGUE_DIGEST", "another")
+    monkeypatch.setattr(prepped, "catalogue_digest", lambda _: "another")
     assert project.states()[key].is_stale
 
 

@@ -32,6 +32,7 @@ MADE_OF = {
     "fraud_model": {"training_set"},
     "model_evaluation": {"training_set", "fraud_model"},
     "registered_model": {"model_evaluation"},
+    "drift_report": {"prepped_transactions", "augmented_transactions"},
 }
 WHOLLY_TRACED = NAMES[NAMES.index("account_graph") :]
 
@@ -139,6 +140,7 @@ def test_every_column_that_comes_from_upstream_is_traced(shown: Shown, name: str
         "training_set": {"feed"},
         "fraud_model": {"feature"},
         "model_evaluation": {"metric"},
+        "drift_report": {"model", "column"},
     }
     untraced = columns_of(shown, name).keys() - sources_of(shown, name).keys()
     assert untraced == own.get(name, set())

@@ -20,11 +20,11 @@ def test_features_count_the_uploads_that_they_look_back_on(
     first = project.ingest(rows({}, {}, {}), "three.parquet")
     second_rows = rows({"hours": 5, "transaction_id": "a"}, {"hours": 6, "transaction_id": "b"})
     second = project.ingest(second_rows, "two.parquet")
-    later = project.ingest(rows({"hours": 24 * 60, "transaction_id": "c"}), "later.parquet")
+    later = project.ingest(rows({"hours": 24 * 121, "transaction_id": "c"}), "later.parquet")
     count = input_rows(project.lake, project.settings)
     assert count("prepped_transactions", first) == 3
     assert count("prepped_transactions", second) == 5
-    # Sixty days later nothing of these is in any window.
+    # That much later nothing of these is in any window.
     assert count("prepped_transactions", later) == 1
     assert count("augmented_transactions", second) == 2
 

@@ -115,6 +115,103 @@ def test_rows_without_a_party_have_no_past_and_give_none(table: Build) -> None:
     ]
 
 
+def test_spread_and_extremes(table: Build) -> None:
+    rows = table(
+        [{"amount": amount, "after": HOUR * place} for place, amount in enumerate((2, 4, 9, 1))]
+    )
+    found = values(
+        rows,
+        WindowFeature("payer", "std", DAY),
+        WindowFeature("payer", "min", DAY),
+        WindowFeature("payer", "max", 2 * HOUR),
+    )
+    # Of 2 and 4 the mean is 3, the variance 2; of 2, 4 and 9 the mean is 5, the variance 13.
+    assert found == [
+        (None, None, None),
+        (None, 2.0, 2.0),
+        (pytest.approx(2**0.5), 2.0, 4.0),
+        (pytest.approx(13**0.5), 2.0, 9.0),
+    ]
+
+
+@pytest.mark.parametrize("amount", [0.1, 33.33, 1e12 / 3])
+def test_equal_amounts_do_not_spread_and_a_huge_one_leaves_no_trace(
+    table: Build, amount: float
+) -> None:
+    rows = table(
+        [{"amount": 7e13}, *({"amount": amount, "after": DAY + HOUR * n} for n in (1, 2, 3))]
+    )
+    assert last(rows, WindowFeature("payer", "std", DAY)) == (0.0,)
+
+
+def test_rank_counts_equal_amounts_half(table: Build) -> None:
+    rows = table(
+        [
+            {"amount": 5.0},
+            {"amount": 5.0, "after": HOUR},
+            {"amount": 1.0, "after": 2 * HOUR},
+            {"amount": 5.0, "after": 3 * HOUR},
+            {"amount": 9.0, "after": 3 * HOUR},  # does not see its twin in time
+            {"amount": 2.0, "after": DAY + HOUR},  # sees all but the first
+        ]
+    )
+    ranks = values(rows, WindowFeature("payer", "rank", DAY))
+    assert [one for (one,) in ranks] == [None, 0.5, 0.0, pytest.approx(2 / 3), 1.0, 0.25]
+
+
+def test_shares_of_round_night_and_weekend_rows(table: Build) -> None:
+    # Monday noon; then Tuesday 06:00, Saturday 07:00; asked on Sunday noon.
+    rows = table(
+        [
+            {"amount": 100.0},
+            {"amount": 300.0, "after": 18 * HOUR},
+            {"amount": 50.0, "after": 4 * DAY + 19 * HOUR},
+            {"amount": 100.0, "after": 6 * DAY},
+        ]
+    )
+    shares = (
+        WindowFeature("payer", "round_share", WEEK),
+        WindowFeature("payer", "night_share", WEEK),
+        WindowFeature("payer", "weekend_share", WEEK),
+    )
+    third = pytest.approx(1 / 3)
+    assert last(rows, *shares) == (pytest.approx(2 / 3), third, third)
+    assert values(rows, *shares)[0] == (None, None, None)
+
+
+def test_time_since_the_last_and_the_first_look_no_further_than_the_look_back(
+    table: Build,
+) -> None:
+    ages = (
+        WindowFeature("pair", "time_since_last", None),
+        WindowFeature("payer", "time_since_last", None),
+        WindowFeature("payer", "account_age", None),
+    )
+    rows = table(
+        [
+            {},
+            {"after": HOUR, "payee_id": "kiosk"},
+            {"after": HOUR},
+            {"after": 3 * HOUR},
+            {"after": 30 * DAY},  # the first row lies just within
+            {"after": 60 * DAY + TICK},  # the last lies just outside
+        ]
+    )
+    catalogue = Catalogue(ages, lookback=30 * DAY)
+    found = feature_table(
+        rows.lazy(), is_target=pl.lit(True), engine=Engine(), catalogue=catalogue
+    ).collect()
+    month = 30 * 86_400.0
+    assert found.sort("transaction_id").drop("transaction_id", "occurred_at").rows() == [
+        (None, None, None),
+        (None, 3600.0, 3600.0),
+        (3600.0, 3600.0, 3600.0),
+        (7200.0, 7200.0, 3 * 3600.0),
+        (month - 3 * 3600, month - 3 * 3600, month),
+        (None, None, None),
+    ]
+
+
 def test_distinct_counterparties_come_and_go(table: Build) -> None:
     rows = table(
         [

@@ -64,6 +64,8 @@ def test_all_mistakes_are_named_with_file_key_and_accepted_values(shop_yaml: str
             "name: shop\nbad_row_limit: 5",
             "bad_row_limit: found 5; accepted: less than",
         ),
+        ("name: shop", "name: shop\nlookback: 29 days", "lookback: found '29 days'; write `30"),
+        ("name: shop", "name: shop\nlookback: -120 days", "lookback: found '-120 days'; write a"),
         ("name: shop", "name: shop\nname: b", "the key 'name' is given twice"),
         ("name: shop", "name: shop\ndelimiter: ab", "delimiter: found 'ab'; write comma"),
         ("name: shop", "name: shop\noptional: [amount]", "optional.0: found 'amount'; accepted:"),

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from gpu_ops.engine import Engine
-from gpu_ops.feature_model import Catalogue, RowFeature, WindowFeature
+from gpu_ops.feature_model import Catalogue, PastFeature, RowFeature
 from gpu_ops.feature_plan import needed_columns
 from gpu_ops.features import CATALOGUE, feature_table
 from gpu_ops.gpu_tables import edge_table, feature_table_on_gpu
@@ -44,9 +44,9 @@ def stored(rows: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> pl.L
     )
 
 
-def catalogue_of(feature: WindowFeature | RowFeature) -> Catalogue:
-    """A feature alone, with the window features that it reads."""
-    if isinstance(feature, WindowFeature):
+def catalogue_of(feature: PastFeature | RowFeature) -> Catalogue:
+    """A feature alone, with the past features that it reads."""
+    if not isinstance(feature, RowFeature):
         return Catalogue((feature,))
     return Catalogue(
         tuple(one for one in CATALOGUE.windows if one.name in feature.roots), (feature,)

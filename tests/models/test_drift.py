@@ -27,13 +27,15 @@ def test_equal_samples_have_not_moved() -> None:
     assert population_stability_index(sample, sample) == 0.0
 
 
-def test_a_shift_counts_and_gaps_do_not() -> None:
+def test_a_shift_counts_and_two_gaps_hardly_do() -> None:
     sample = pl.Series([float(k % 100) for k in range(2_000)])
     moved = population_stability_index(sample, sample + 30.0)
     assert moved is not None
     assert moved > 0.25
     gaps = pl.concat([sample, pl.Series([None, float("nan")], dtype=pl.Float64)])
-    assert population_stability_index(sample, gaps) == 0.0
+    found = population_stability_index(sample, gaps)
+    assert found is not None
+    assert 0.0 < found < 0.002
 
 
 def test_few_rows_tell_nothing() -> None:

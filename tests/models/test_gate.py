@@ -3,45 +3,36 @@ from typing import Any
 
 import pytest
 
-from gpu_ops.gate import GateBounds, GateEvidence, Status, decide
+from gpu_ops.gate import GateBounds, GateEvidence, Rival, Status, decide
+from gpu_ops.paired_bootstrap import Difference, Interval
 
 GOOD = GateEvidence(
     rows=10_000,
     positives=80,
     roc_auc=0.9,
     average_precision=0.6,
-    random_average_precision=0.008,
     calibration_slope=1.1,
     mean_score_ratio=0.9,
     p99_latency_ms=3.0,
 )
-BOUNDS = GateBounds(
-    min_roc_auc=0.7,
-    average_precision_tolerance=0.01,
-    min_positives=50,
-    calibration_slope=(0.5, 2.0),
-    mean_score_ratio=(0.5, 2.0),
-    p99_latency_ms=50.0,
-)
+BOUNDS = GateBounds()
 APPROVED, PENDING, REJECTED = Status.APPROVED, Status.PENDING, Status.REJECTED
+
+
+def rival(lower: float, upper: float, evidence: GateEvidence | None = None) -> Rival:
+    found = Difference(value=0.01, bounds=Interval(lower, upper), reference=0.59, resamples=1_000)
+    return Rival("sim/3" if evidence else "logistic_published", found, evidence)
+
+
+BETTER = rival(-0.004, 0.03)
 
 CASES: list[tuple[dict[str, Any], Status, str]] = [
     ({"roc_auc": 0.7}, APPROVED, "ROC AUC 0.7000 >= 0.7000: Approved"),
-    ({"roc_auc": 0.69}, REJECTED, "ROC AUC 0.6900 < 0.7000: Rejected"),
+    ({"roc_auc": 0.6999}, REJECTED, "ROC AUC 0.6999 < 0.7000: Rejected"),
     (
         {"roc_auc": None},
         PENDING,
         "ROC AUC is not defined, the test window has only one class: Pending",
-    ),
-    (
-        {"average_precision": 0.009},
-        APPROVED,
-        "average precision 0.0090 > 0.0080 of a random order (no champion): Approved",
-    ),
-    (
-        {"average_precision": 0.008},
-        REJECTED,
-        "average precision 0.0080 <= 0.0080 of a random order (no champion): Rejected",
     ),
     (
         {"average_precision": None},
@@ -50,8 +41,10 @@ CASES: list[tuple[dict[str, Any], Status, str]] = [
     ),
     ({"positives": 50}, APPROVED, "50 frauds in the test window >= 50: Approved"),
     ({"positives": 49}, PENDING, "49 frauds in the test window < 50: Pending"),
-    ({"calibration_slope": 2.0}, APPROVED, "calibration slope 2.0000 within 0.5..2: Approved"),
-    ({"calibration_slope": 0.49}, PENDING, "calibration slope 0.4900 outside 0.5..2: Pending"),
+    ({"calibration_slope": 0.8}, APPROVED, "calibration slope 0.8000 within 0.8..1.25: Approved"),
+    ({"calibration_slope": 0.79}, PENDING, "calibration slope 0.7900 outside 0.8..1.25: Pending"),
+    ({"calibration_slope": 1.25}, APPROVED, "calibration slope 1.2500 within 0.8..1.25: Approved"),
+    ({"calibration_slope": 1.26}, PENDING, "calibration slope 1.2600 outside 0.8..1.25: Pending"),
     (
         {"calibration_slope": None},
         PENDING,
@@ -63,84 +56,88 @@ CASES: list[tuple[dict[str, Any], Status, str]] = [
         "calibration slope is not defined, the scores separate the classes: Approved",
     ),
     (
-        {"mean_score_ratio": 0.5},
+        {"mean_score_ratio": 0.8},
         APPROVED,
-        "mean score over fraud rate 0.5000 within 0.5..2: Approved",
+        "mean score over fraud rate 0.8000 within 0.8..1.25: Approved",
     ),
     (
-        {"mean_score_ratio": 2.01},
+        {"mean_score_ratio": 1.2501},
         PENDING,
-        "mean score over fraud rate 2.0100 outside 0.5..2: Pending",
+        "mean score over fraud rate 1.2501 outside 0.8..1.25: Pending",
     ),
-    ({"p99_latency_ms": 50.0}, APPROVED, "p99 latency 50.00 ms <= 50 ms: Approved"),
-    ({"p99_latency_ms": 50.5}, REJECTED, "p99 latency 50.50 ms > 50 ms: Rejected"),
-    ({"p99_latency_ms": None}, PENDING, "p99 latency was not measured, budget 50 ms: Pending"),
+    ({"p99_latency_ms": 100.0}, APPROVED, "p99 latency 100.00 ms <= 100 ms: Approved"),
+    ({"p99_latency_ms": 100.5}, REJECTED, "p99 latency 100.50 ms > 100 ms: Rejected"),
+    ({"p99_latency_ms": None}, PENDING, "p99 latency was not measured, budget 100 ms: Pending"),
+    # Too few frauds to reject by.
+    (
+        {"positives": 49, "roc_auc": 0.5, "p99_latency_ms": 500.0},
+        PENDING,
+        "ROC AUC 0.5000 < 0.7000: Rejected",
+    ),
+    # The worst of all outcomes.
+    (
+        {"calibration_slope": 3.0, "roc_auc": 0.5},
+        REJECTED,
+        "calibration slope 3.0000 outside 0.8..1.25: Pending",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("change", "status", "reason"), CASES)
-def test_each_check_alone_decides(change: dict[str, Any], status: Status, reason: str) -> None:
-    verdict = decide(replace(GOOD, **change), None, BOUNDS)
+def test_each_figure_against_its_bounds(
+    change: dict[str, Any], status: Status, reason: str
+) -> None:
+    verdict = decide(replace(GOOD, **change), BETTER, BOUNDS)
     assert verdict.status is status
     assert reason in verdict.reasons
+    assert len(verdict.reasons) == 6
+    assert verdict.bounds == BOUNDS
 
 
 @pytest.mark.parametrize(
-    ("found", "status", "reason"),
+    ("lower", "upper", "status", "told"),
     [
-        (
-            0.51,
-            APPROVED,
-            "average precision 0.5100 >= 0.5100 (champion 0.5200 less a tolerance of 0.0100)",
-        ),
-        (
-            0.509,
-            REJECTED,
-            "average precision 0.5090 < 0.5100 (champion 0.5200 less a tolerance of 0.0100)",
-        ),
+        (-0.005, 0.02, APPROVED, "bounds -0.0050..+0.0200, lower >= -0.0050: Approved"),
+        (-0.0051, 0.02, PENDING, "bounds -0.0051..+0.0200, lower < -0.0050: Pending"),
+        # Certainly worse, however little.
+        (-0.004, -0.001, REJECTED, "bounds -0.0040..-0.0010, upper < 0: Rejected"),
+        (-0.02, 0.0, PENDING, "bounds -0.0200..+0.0000, lower < -0.0050: Pending"),
+        (0.0, 0.0, APPROVED, "bounds +0.0000..+0.0000, lower >= -0.0050: Approved"),
     ],
 )
-def test_the_champion_is_the_bar_for_average_precision(
-    found: float, status: Status, reason: str
+def test_the_bounds_of_the_difference_decide(
+    lower: float, upper: float, status: Status, told: str
 ) -> None:
-    champion = replace(GOOD, average_precision=0.52)
-    verdict = decide(replace(GOOD, average_precision=found), champion, BOUNDS)
+    verdict = decide(GOOD, rival(lower, upper), BOUNDS)
     assert verdict.status is status
-    assert f"{reason}: {status}" in verdict.reasons
-
-
-def test_every_check_is_reported() -> None:
-    assert len(decide(GOOD, None, BOUNDS).reasons) == 6
-
-
-def test_the_worst_outcome_wins() -> None:
-    verdict = decide(replace(GOOD, positives=3, roc_auc=0.5), None, BOUNDS)
-    assert verdict.status is REJECTED
-    assert sum(reason.endswith("Approved") for reason in verdict.reasons) == 4
+    (reason,) = [one for one in verdict.reasons if one.startswith("average precision")]
+    assert reason == (f"average precision 0.6000, +0.0100 beside logistic_published, 95 % {told}")
 
 
 def test_a_champion_judged_on_other_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="not the same rows"):
-        decide(GOOD, replace(GOOD, rows=9_999), BOUNDS)
+        decide(GOOD, rival(0.0, 0.1, replace(GOOD, rows=9_999)), BOUNDS)
 
 
 def test_outcomes_tell_figure_bar_and_champion_one_by_one() -> None:
-    champion = replace(GOOD, average_precision=0.65, roc_auc=0.88, p99_latency_ms=None)
-    verdict = decide(replace(GOOD, positives=80), champion, BOUNDS)
+    champion = replace(GOOD, average_precision=0.59, roc_auc=0.88, p99_latency_ms=None)
+    bounds = GateBounds(p99_latency_ms=50.0)
+    verdict = decide(GOOD, rival(-0.1, -0.01, champion), bounds)
     assert verdict.status is REJECTED
     told = [(one.metric, one.value, one.bar, one.champion, one.status) for one in verdict.outcomes]
     assert told == [
         ("roc_auc", 0.9, ">= 0.7000", 0.88, APPROVED),
-        ("average_precision", 0.6, ">= 0.6400", 0.65, REJECTED),
+        (
+            "average_precision",
+            0.6,
+            "sim/3; lower bound of the difference >= -0.0050",
+            0.59,
+            REJECTED,
+        ),
         ("positives", 80, ">= 50", 80, APPROVED),
-        ("calibration_slope", 1.1, "0.5..2", 1.1, APPROVED),
-        ("mean_score_ratio", 0.9, "0.5..2", 0.9, APPROVED),
+        ("calibration_slope", 1.1, "0.8..1.25", 1.1, APPROVED),
+        ("mean_score_ratio", 0.9, "0.8..1.25", 0.9, APPROVED),
         ("p99_latency_ms", 3.0, "<= 50 ms", None, APPROVED),
     ]
     assert [f"{one.text}: {one.status}" for one in verdict.outcomes] == list(verdict.reasons)
-
-
-def test_without_a_champion_chance_is_the_bar() -> None:
-    outcomes = {one.metric: one for one in decide(GOOD, None, BOUNDS).outcomes}
-    assert outcomes["average_precision"].bar == "> 0.0080"
-    assert {one.champion for one in outcomes.values()} == {None}
+    assert {one.champion for one in decide(GOOD, BETTER, BOUNDS).outcomes} == {None}

@@ -24,7 +24,15 @@ from tests.sagemaker_aws.conftest import SIM_SPLIT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SETTINGS = Settings(threads=1, forest_rows=256, daily_capacity=7, review_cost=2.5, seed=3)
+SETTINGS = Settings(
+    threads=1,
+    forest_rows=256,
+    daily_capacity=7,
+    review_cost=2.5,
+    wrong_block_share=0.3,
+    decide_by="capacity",
+    seed=3,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,189 @@
+"""PaySim with and without its leaks: what a detector scores there, and how much of it is earned.
+
+    python benchmarks/paysim_honest.py [--data DIR] [--trees N]
+
+Rows are hourly steps. A model learns from the steps up to 440, stops and chooses its threshold
+(the highest F1) on 441 to 520, and is judged once on all later ones. With a label gap, the same
+windows end a gap of seven days before each other, so that every label is known when it is used.
+
+Three sets of columns: the catalogue without any balance; with the balances before the decision;
+and with those after it as well, which is a leak: `newbalanceOrig` is the outcome, and
+`newbalanceDest` is written at the end of the step and holds later payments.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from features import paysim
+
+from gpu_ops.booster_params import BoosterParams
+from gpu_ops.boosting import Booster, train_booster
+from gpu_ops.engine import Engine
+from gpu_ops.feature_model import Catalogue
+from gpu_ops.features import CATALOGUE, feature_table
+from gpu_ops.matrices import Float32Array
+from gpu_ops.metrics import average_precision, roc_auc
+from gpu_ops.training_rows import TrainingTable
+
+FRAUD_KINDS: Final = ("transfer", "cash_out")
+GAP_STEPS: Final = 7 * 24
+TRAIN_UNTIL, CHOOSE_UNTIL, DRIFT_FROM = 440, 520, 700
+LEAKS: Final = ("newbalanceOrig", "newbalanceDest")
+BALANCES: Final = {
+    "no balance column": "none",
+    "balances before the decision": "before",
+    "all balances (a leak)": "all",
+}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Last steps of training, and first and last of the choice; the test is all after 520."""
+
+    train_until: int
+    choose_from: int
+    choose_until: int
+
+    @classmethod
+    def apart_by(cls, gap: int) -> "Windows":
+        """The same 80 steps of choice, each window a gap before what follows it."""
+        until = CHOOSE_UNTIL - gap
+        first = until - (CHOOSE_UNTIL - TRAIN_UNTIL) + 1
+        return cls(first - 1 - gap, first, until)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A booster's figures on the test."""
+
+    average_precision: float | None
+    roc_auc: float | None
+    precision: float
+    recall: float
+    rows: int
+    frauds: int
+
+
+def tables(path: Path) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each set of columns by name: `step`, `kind`, the label and the features."""
+    transactions = paysim(path)
+    known = pl.scan_parquet(path).with_row_index("row").select(
+        pl.col("row").cast(pl.String).str.zfill(9).alias("transaction_id"), "step", *LEAKS
+    )
+    for title, balances in BALANCES.items():
+        catalogue: Catalogue = CATALOGUE if balances != "none" else CATALOGUE.without_balances()
+        features = feature_table(
+            transactions, is_target=pl.lit(value=True), engine=Engine("cpu"), catalogue=catalogue
+        )
+        extra = known if balances == "all" else known.drop(LEAKS)
+        yield (
+            title,
+            features.join(extra, on="transaction_id", how="left", maintain_order="left")
+            .join(
+                transactions.select("transaction_id", "kind", "is_fraud"),
+                on="transaction_id",
+                how="left",
+                maintain_order="left",
+            )
+            .collect(),
+        )
+
+
+def fitted(rows: pl.DataFrame, windows: Windows, trees: int) -> tuple[Booster, float]:
+    """A booster of the training steps, and the threshold with the highest F1 on the chosen."""
+    step = pl.col("step")
+    train = _table(rows.filter(step <= windows.train_until))
+    choice = rows.filter(step.is_between(windows.choose_from, windows.choose_until))
+    later = _table(choice)
+    booster = train_booster(train, later, BoosterParams(rounds=trees), threads=2)
+    return booster, best_f1(_margins(booster, choice), later.labels)
+
+
+def best_f1(margins: Float32Array, labels: np.ndarray) -> float:
+    """The margin at and above which F1 is the highest."""
+    order = np.argsort(-margins, kind="stable")
+    hits = np.cumsum(labels[order])
+    f1 = 2 * hits / (np.arange(1, hits.size + 1) + labels.sum())
+    # A threshold takes all rows of one score or none.
+    ends = np.append(np.diff(margins[order]) != 0, True)
+    return float(margins[order][np.flatnonzero(ends)[np.argmax(f1[ends])]])
+
+
+def judged(booster: Booster, threshold: float, rows: pl.DataFrame) -> Result:
+    """The figures on test rows."""
+    margins, labels = _margins(booster, rows), rows["is_fraud"].to_numpy()
+    alerts = margins >= threshold
+    hits = float((alerts & labels).sum())
+    return Result(
+        average_precision(margins.astype(np.float64), labels),
+        roc_auc(margins.astype(np.float64), labels),
+        hits / max(1.0, float(alerts.sum())),
+        hits / max(1.0, float(labels.sum())),
+        rows.height,
+        int(labels.sum()),
+    )
+
+
+def _margins(booster: Booster, rows: pl.DataFrame) -> Float32Array:
+    return booster.predict_margin(rows.select(booster.columns))
+
+
+def _table(rows: pl.DataFrame) -> TrainingTable:
+    return TrainingTable.of(rows.drop("step", "kind"))
+
+
+def shown(cells: tuple[str, ...], result: Result) -> None:
+    """Print one row of the table."""
+    figures = (
+        f"{result.average_precision:.3f}",
+        f"{result.roc_auc:.3f}",
+        f"{result.precision:.3f}",
+        f"{result.recall:.3f}",
+        f"{result.frauds / result.rows:.4f}",
+        f"{result.frauds:,}",
+        f"{result.rows:,}",
+    )
+    print("| " + " | ".join((*cells, *figures)) + " |", flush=True)
+
+
+def thinned(booster: Booster, rows: pl.DataFrame, threshold: float) -> None:
+    """The same test with fewer frauds: how far average precision follows their share alone."""
+    for share in (1.0, 0.3, 0.1):
+        frauds = rows.filter("is_fraud").sample(fraction=share, seed=0)
+        result = judged(booster, threshold, pl.concat([rows.filter(~pl.col("is_fraud")), frauds]))
+        shown((f"{share:.0%} of the frauds",), result)
+
+
+def main() -> None:
+    """Print the tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--trees", type=int, default=300)
+    options = parser.parse_args()
+    head = ("columns", "kinds", "gap", "test", "AP", "ROC AUC", "precision", "recall")
+    head += ("fraud rate", "frauds", "rows")
+    print("| " + " | ".join(head) + " |")
+    print("|" + " --- |" * len(head))
+    for title, table in tables(options.data / "paysim" / "paysim_1.3m.parquet"):
+        for kinds, gap in (("fraud's", 0), ("fraud's", GAP_STEPS), ("all", 0)):
+            some = table.filter(pl.col("kind").is_in(FRAUD_KINDS)) if kinds != "all" else table
+            booster, threshold = fitted(some, Windows.apart_by(gap), options.trees)
+            test = some.filter(pl.col("step") > CHOOSE_UNTIL)
+            early = test.filter(pl.col("step") < DRIFT_FROM)
+            days = f"{gap // 24} d"
+            shown((title, kinds, days, "> 520"), judged(booster, threshold, test))
+            shown((title, kinds, days, "521-699"), judged(booster, threshold, early))
+            if BALANCES[title] == "none" and kinds != "all" and not gap:
+                model = (booster, test, threshold)
+    print("\nWithout balances, transfers and cash-outs, no gap:")
+    thinned(*model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The page of all features, made of the catalogue: `python -m fraud_assets.features_page`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from gpu_ops.feature_model import STATISTICS, duration_label
+from gpu_ops.features import CATALOGUE, catalogue_table
+
+_HEAD: Final = """# Features
+
+Every transaction gets the same {count} columns, whatever its feed; what a feed cannot have is null.
+They are declared as values in `gpu_ops/features.py`, and the plans that compute them, the contract
+of the table, the lineage in the UI and this page are made from those values.
+
+## What a feature may see
+
+A feature of a transaction at time `t` is what could have been said just before `t`.
+
+* A window of length `w` with delay `d` holds the rows of the same entity with
+  `t - d - w <= occurred_at < t - d`: its early edge counts, its late one does not. Never the row
+  itself, and never another row of the same moment.
+* The entity is the payer (rows that it paid), the payee (rows that it received) or the pair (rows
+  from this payer to this payee). A row without the party has no past. Feeds share no past.
+* All rows count, labelled or not. A label counts only if `label_known_at < t`; otherwise its row
+  is neither fraud nor legitimate.
+* Counts and sums of an empty window are 0; means, extremes, shares, ranks and times are null.
+* A feature without a window looks back as far as the feed's `lookback` says (120 days unless it
+  says otherwise). What is older does not exist for it: an account of that age is as old as its
+  first row within the look-back, and a payee that was last paid before it is paid for the first
+  time. No feature looks further back than the page says, and no more history is read: {reach} with
+  the default look-back.
+* A row's own amount, time, kind and balances before the decision may be set against its past.
+  Its own label is never read, nor a balance after the event.
+* Sums are exact in any order of the rows. A standard deviation divides by n - 1, is null below two
+  values, and is 0 where it is below 1e-5 of the root mean square of the values.
+* Hours and weekdays are those of UTC. Ratios are null where the lower part is 0 or null.
+
+## Adding one
+
+    CATALOGUE.plus(WindowFeature("payer", "count", 6 * HOUR))
+
+or, for good, a line in `WINDOWS` of `gpu_ops/features.py`. What stands against the past is a
+`RowFeature`, an expression over the row and past features of the same catalogue. Older versions of
+`prepped_transactions` are stale then, and `fraud-assets status` says so. This page and the data
+dictionary are made again by `python -m fraud_assets.features_page > docs/features.md` and
+`python -m fraud_assets.dictionary docs/data-dictionary.md`.
+
+Statistics of windows, for any entity, window, delay and numeric column: {statistics}.
+
+The fifteen features of the Fraud Detection Handbook, to compare with, are `PUBLISHED` in
+`gpu_ops/published_features.py`.
+
+## The catalogue
+
+| name | entity | window | delay | formula | source |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def features_page() -> str:
+    """The page as Markdown."""
+    head = _HEAD.format(
+        count=len([*CATALOGUE]),
+        reach=duration_label(CATALOGUE.reach),
+        statistics=", ".join(f"`{one}`" for one in STATISTICS),
+    )
+    return head + "".join(_rows())
+
+
+def _rows() -> Iterator[str]:
+    for one in catalogue_table():
+        cells = (
+            f"`{one['name']}`",
+            one["entity"],
+            one["window"],
+            one["delay"],
+            one["formula"],
+            one["source"],
+        )
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(features_page())

@@ -1,0 +1,27 @@
+"""The codes of reasons are a promise: another list of them is another version."""
+
+from typing import Final
+
+from gpu_ops.reasons import REASONS, REASONS_VERSION
+
+CODES: Final[dict[int, str]] = {
+    1: """
+        AMOUNT_ABOVE_PAYER_MAXIMUM AMOUNT_FAR_ABOVE_PAYEE_HISTORY AMOUNT_FAR_ABOVE_PAYER_HISTORY
+        ANOMALY_HIGH BURST_OF_PAYMENTS EMPTIES_ACCOUNT MANY_PAYEES_IN_A_DAY MANY_PAYERS_IN_A_DAY
+        MODEL_AMOUNT MODEL_ANOMALY MODEL_KIND MODEL_OTHER MODEL_PAIR_HISTORY MODEL_PAIR_LABELS
+        MODEL_PAYEE_ACTIVITY MODEL_PAYEE_AMOUNTS MODEL_PAYEE_BALANCE MODEL_PAYEE_COUNTERPARTIES
+        MODEL_PAYEE_FLOWS MODEL_PAYEE_LABELS MODEL_PAYEE_TIME MODEL_PAYER_ACTIVITY
+        MODEL_PAYER_AMOUNTS MODEL_PAYER_BALANCE MODEL_PAYER_COUNTERPARTIES MODEL_PAYER_FLOWS
+        MODEL_PAYER_LABELS MODEL_PAYER_TIME MODEL_RINGS MODEL_TIME NEW_PAYEE_LARGE_AMOUNT
+        NIGHT_LARGE_AMOUNT PAYEE_IN_RING PAYEE_RECENT_FRAUD PAYER_IN_RING RING_CLUSTER
+        RING_CYCLE RING_FAN_IN RING_FAN_OUT RING_GATHER_SCATTER RING_SCATTER_GATHER
+""",
+}
+"""Version to its codes. A published version stays as it is: add the next one below."""
+
+
+def test_another_list_of_codes_is_another_version() -> None:
+    assert max(CODES) == REASONS_VERSION, "write the codes of the new version down here"
+    assert sorted(REASONS) == sorted(CODES[REASONS_VERSION].split()), (
+        "the codes changed: raise REASONS_VERSION and write them down here"
+    )
