@@ -33,7 +33,7 @@ A feature of a transaction at time `t` is what could have been said just before 
 * A row's own amount, time, kind and balances before the decision may be set against its past.
   Its own label is never read, nor a balance after the event.
 * Sums are exact in any order of the rows. A standard deviation divides by n - 1, is null below two
-  values, and is 0 where it is below 1e-5 of the root mean square of the values.
+  values, and is 0 where it is below 1e-5 units or 1e-5 of the root mean square of the values.
 * Hours and weekdays are those of UTC. Ratios are null where the lower part is 0 or null.
 
 ## Adding one

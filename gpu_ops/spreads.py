@@ -10,7 +10,7 @@ SQUARES: Final = ("high", "units", "parts")
 HIGH: Final = 2.0**32
 PARTS: Final = 2.0**36
 LEAST: Final = 1e-10
-"""A variance below this share of the mean square counts as 0: see `spread`."""
+"""A variance below this, or this share of the mean square, counts as 0: see `spread`."""
 
 
 def split_squares(column: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
@@ -40,11 +40,12 @@ def joined_squares(high: pl.Expr, units: pl.Expr, parts: pl.Expr) -> pl.Expr:
 def spread(count: pl.Expr, total: pl.Expr, squares: pl.Expr) -> pl.Expr:
     """Standard deviation with n - 1 from the count, sum and sum of squares of a window.
 
-    Null below two values. Sums that large cancel where values differ little: what is left is
-    correct to 1e-5 of itself where the deviation exceeds 1e-5 of the root mean square; below
-    that it is 0, so that equal values have a deviation of 0 and not one of rounding.
+    Null below two values. Sums that large cancel where values differ little, and parts of a unit
+    end at 1.5e-11: a deviation below 1e-5 of the root mean square, or below 1e-5 units, is 0, so
+    that equal values have a deviation of 0 and not one of rounding. From a thousandth of a unit
+    on it is correct to 1e-4 of itself.
     """
     rows = count.cast(pl.Float64)
     scatter = squares - total * total / rows
-    some = pl.when(scatter > squares * LEAST).then(scatter).otherwise(0.0)
+    some = pl.when(scatter > (squares + rows) * LEAST).then(scatter).otherwise(0.0)
     return pl.when(count > 1).then((some / (rows - 1)).sqrt())

@@ -82,9 +82,9 @@ class WindowFeature:
         entity: whose past: ``payer`` (rows that it paid), ``payee`` (rows that it received) or
             ``pair`` (rows from this payer to this payee). A row without the party has no past.
         statistic: ``count`` of rows; of `column`, nulls skipped: ``sum``, ``mean``, ``min``,
-            ``max``, ``std`` (n - 1; null below two values, and 0 where it is below 1e-5 of their
-            root mean square, see `gpu_ops.spreads`) and ``rank``, the share of them below the
-            row's own, equal ones half; ``distinct_counterparties``, the other parties met;
+            ``max``, ``std`` (n - 1; null below two values, and 0 where it is below 1e-5 units or
+            1e-5 of their root mean square, see `gpu_ops.spreads`) and ``rank``, the share of them
+            below the row's own, equal ones half; ``distinct_counterparties``, the other parties;
             ``round_share``, ``night_share`` and ``weekend_share`` of the rows;
             ``time_since_last`` and ``account_age``, seconds since the last and the first row;
             ``known_frauds``, the rows with ``is_fraud`` whose ``label_known_at`` lies before

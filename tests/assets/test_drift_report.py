@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
-from pydantic import JsonValue
 
 from fraud_assets import layers
-from fraud_assets.drift_report import latest_records
+from fraud_assets.drift_report import latest_records, made_report
 from fraud_assets.drift_schemas import DTYPES, WindowRecord
 from gpu_ops.drift_windows import Condition
 from schedules.drift import drift_retraining
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from tests.assets.conftest import Project, ProjectOf, Rows, Trained
 
 ASKED = "sim-2026-04-13T00:00:00Z"
@@ -96,8 +97,8 @@ def test_dear_weeks_are_drift_and_ask_once_and_promote_nothing(
     assert check.passed
     own = project.table("drift_report").filter(column="amount").row(0, named=True)
     assert own["psi"] < 0.1
-    # 28 days of 5,000 rows, of which 12.6 days or so trained; the week has a quarter of all.
-    assert own["current_rows"] == 1_000 + own["current_rows"] % 1_000
+    # A week of the 5,000 rows of 28 days.
+    assert 1_150 < own["current_rows"] < 1_350
     assert own["condition"] == "stable"
 
     dear = payments("dear", 1_900, 11.1, seed=7, after_days=31)
@@ -127,3 +128,17 @@ def test_dear_weeks_are_drift_and_ask_once_and_promote_nothing(
     assert request.run_key == asked.cursor == ASKED
     assert request.run_config == {"ops": {"training_set": {"config": {"feeds": ["sim"]}}}}
     assert isinstance(tick(project, asked.cursor), dg.SkipReason)
+
+    # On the day itself labels of the last week are not known yet.
+    noon = datetime(2026, 4, 13, 12, tzinfo=UTC)
+    last = made_report(project.versions, project.settings, noon).records[-1]
+    assert (last.start, last.is_bad) == (after["04-06"].start, True)
+    assert (last.labels_fell, last.figures) == (None, {})
+    # Where fewer rows than in training are a fault of the data, nothing else is said of them.
+    strict = copy_of(trained.project, drift_volume_share=1.0)
+    faulty, check = report(strict)
+    for week in ("03-30", "04-06"):
+        assert faulty[week].condition is Condition.DATA_FAULT
+        assert not faulty[week].is_bad
+    assert "rows a day instead of" in str(check.description)
+    assert isinstance(tick(strict), dg.SkipReason)

@@ -118,7 +118,7 @@ def close(value: float | None, wanted: float | None) -> bool:
     return math.isclose(value, wanted, rel_tol=2e-6, abs_tol=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=50)
 @given(history=histories(), order=st.randoms(use_true_random=False))
 def test_equals_the_obvious_implementation_in_any_row_order(
     table: Build, history: list[Row], order: Random

@@ -134,7 +134,7 @@ def test_spread_and_extremes(table: Build) -> None:
     ]
 
 
-@pytest.mark.parametrize("amount", [0.1, 33.33, 1e12 / 3])
+@pytest.mark.parametrize("amount", [0.01, 0.1, 33.33, 1e12 / 3])
 def test_equal_amounts_do_not_spread_and_a_huge_one_leaves_no_trace(
     table: Build, amount: float
 ) -> None:
@@ -194,7 +194,8 @@ def test_time_since_the_last_and_the_first_look_no_further_than_the_look_back(
             {"after": HOUR},
             {"after": 3 * HOUR},
             {"after": 30 * DAY},  # the first row lies just within
-            {"after": 60 * DAY + TICK},  # the last lies just outside
+            {"after": 60 * DAY},  # the last lies just within
+            {"after": 90 * DAY + TICK},  # the last lies just outside
         ]
     )
     catalogue = Catalogue(ages, lookback=30 * DAY)
@@ -208,6 +209,7 @@ def test_time_since_the_last_and_the_first_look_no_further_than_the_look_back(
         (3600.0, 3600.0, 3600.0),
         (7200.0, 7200.0, 3 * 3600.0),
         (month - 3 * 3600, month - 3 * 3600, month),
+        (month, month, month),
         (None, None, None),
     ]
 
