@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 
@@ -77,7 +78,7 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     chosen = _chosen(models)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    with step_scratch(settings.open_lake()) as scratch:
+    with step_scratch(open_lake(settings)) as scratch:
         planned = Backtest(
             feed=feeds[feed],
             protocol=BacktestProtocol(train_start.date(), train_days, delay_days, test_days),
@@ -98,10 +99,9 @@ def backtest(  # noqa: PLR0913 - one parameter an option
         out.write_text(backtest_page.as_page(result), encoding="utf-8")
         click.echo(f"page: {out}", err=True)
     if as_json:
-        click.echo(json.dumps(backtest_report.as_json(result), indent=1, allow_nan=False))
-        return
-    for line in backtest_report.as_lines(result):
-        click.echo(line)
+        print_lines([json.dumps(backtest_report.as_json(result), indent=1, allow_nan=False)])
+    else:
+        print_lines(backtest_report.as_lines(result))
 
 
 def _chosen(models: str | None) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from fraud_assets.backtest_result import (
     fold_notes,
     judged,
 )
+from fraud_assets.feed_catalogue import feed_catalogue
 from fraud_assets.feeds import Feed
 from gpu_ops.backtest_figures import (
     Capacity,
@@ -43,7 +44,7 @@ from gpu_ops.backtest_protocol import (
     training_rows,
 )
 from gpu_ops.engine import Engine
-from gpu_ops.features import CATALOGUE, feature_names
+from gpu_ops.features import feature_names
 from gpu_ops.matrices import Float64Array
 from gpu_ops.own_model import HISTORY_FOLDS, EarlierFold, fit_own_model
 from gpu_ops.published_features import PUBLISHED, PUBLISHED_NAMES
@@ -135,7 +136,9 @@ class Backtest:
             oldest = self.protocol.fold(folds[-1].number + LEAST_GAP + HISTORY_FOLDS - 1)
             with self._told("features of the catalogue"):
                 self._files[OURS] = self.scratch / "own.parquet"
-                catalogue = CATALOGUE if has_balances(data.rows) else CATALOGUE.without_balances()
+                catalogue = feed_catalogue(self.feed)
+                if not has_balances(data.rows):
+                    catalogue = catalogue.without_balances()
                 write_features(
                     data.rows,
                     _between(oldest.train.start, end),

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from fraud_assets.backtest_cli import backtest
+from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.label_cli import label
 from fraud_assets.models_cli import models
 from fraud_assets.plain_errors import told_plainly
+from fraud_assets.tuning_cli import tune
 from fraud_assets.what_if_cli import what_if
 
 # Read by dagster at import; a run of the command line reports to nobody.
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fraud_assets.pipeline import Pipeline
-    from resources.lake import Lake
-    from resources.settings import Settings
     from simulator.writing import Format
 
 REFUSED_OR_FAILED: Final = 1
@@ -67,7 +66,7 @@ def simulate(
         paths = write(simulation, out, format=form, files=files)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _print(str(path) for path in paths)
+    print_lines(str(path) for path in paths)
 
 
 @main.command()
@@ -85,11 +84,11 @@ def land(*, files: tuple[Path, ...], feed: str, labels: bool) -> None:
     feeds = load_feeds(settings.feeds_dir)
     if feed not in feeds:
         raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
-    uploads = Uploads(_lake(settings), feeds)
+    uploads = Uploads(open_lake(settings), feeds)
     refused = False
     for file in files:
         try:
-            _print([uploads.land(file, feed, labels=labels)])
+            print_lines([uploads.land(file, feed, labels=labels)])
         except UploadError as error:
             refused = True
             click.echo(f"Error: {error}", err=True)
@@ -134,7 +133,7 @@ def status(*, as_json: bool) -> None:
     from resources.versions import Versions
 
     settings = Settings.load()
-    lake = _lake(settings)
+    lake = open_lake(settings)
     feeds = load_feeds(settings.feeds_dir)
     versions, uploads = Versions(lake), UploadSurvey(lake, feeds)
     states = state.upload_states(versions, uploads, feeds)
@@ -147,10 +146,10 @@ def status(*, as_json: bool) -> None:
     ]
     if as_json:
         found = Report(problems=problems)
-        _print([report_json.as_json(states, found, versions, sorted(feeds), labels)])
+        print_lines([report_json.as_json(states, found, versions, sorted(feeds), labels)])
         return
     lines = list(report.status_lines(states, versions, problems, sorted(feeds), labels))
-    _print(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
+    print_lines(lines or [f"Nothing has landed in {lake.url} yet; land a file first."])
 
 
 @main.command()
@@ -172,7 +171,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
     if upload is not None and asset not in layers.UPLOAD_LAYERS:
         raise click.UsageError(f"{asset} has no uploads; leave --upload out")
     settings = Settings.load()
-    lake = _lake(settings)
+    lake = open_lake(settings)
     chosen = None
     if upload is not None:
         # Exporting works on a lake that may be read alone, also where a record needs mending.
@@ -188,7 +187,7 @@ def export(asset: str, upload: str | None, out: Path) -> None:
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-    _print([str(out)])
+    print_lines([str(out)])
 
 
 @main.command()
@@ -199,8 +198,8 @@ def clean(older_than_days: float) -> None:
     from fraud_assets import cleaning
     from resources.settings import Settings
 
-    removed = cleaning.clean(_lake(Settings.load()), timedelta(days=older_than_days))
-    _print([f"removed {len(removed)} attempts"])
+    removed = cleaning.clean(open_lake(Settings.load()), timedelta(days=older_than_days))
+    print_lines([f"removed {len(removed)} attempts"])
 
 
 @main.command()
@@ -213,8 +212,8 @@ def deliver(*, again: str | None, as_json: bool) -> None:
     from resources.settings import Settings
 
     settings = Settings.load()
-    delivering = deliver_now(_lake(settings), settings, again)
-    _print([delivering.as_json()] if as_json else delivering.lines())
+    delivering = deliver_now(open_lake(settings), settings, again)
+    print_lines([delivering.as_json()] if as_json else delivering.lines())
     if not delivering.went_through:
         sys.exit(REFUSED_OR_FAILED)
 
@@ -222,6 +221,7 @@ def deliver(*, again: str | None, as_json: bool) -> None:
 main.add_command(backtest)
 main.add_command(label)
 main.add_command(models)
+main.add_command(tune)
 main.add_command(what_if)
 
 
@@ -245,25 +245,7 @@ def _pipeline() -> "Iterator[Pipeline]":
             click.echo(line, err=True)
 
     with open_instance() as instance, dead_runs_watched(instance, say):
-        yield Pipeline(build(settings), instance, _lake(settings), settings, say)
-
-
-def _lake(settings: "Settings") -> "Lake":
-    """The lake of the settings; nothing is made, but a path that can be none is refused.
-
-    Raises:
-        LakeUnavailableError: A part of the path is a file.
-    """
-    from resources.lake import LakeUnavailableError
-
-    lake = settings.open_lake()
-    if lake.folder is not None:
-        nearest = next(one for one in (lake.folder, *lake.folder.parents) if one.exists())
-        if not nearest.is_dir():
-            raise LakeUnavailableError(
-                f"the lake {lake.url} can be no folder: {nearest} is a file; choose another folder"
-            )
-    return lake
+        yield Pipeline(build(settings), instance, open_lake(settings), settings, say)
 
 
 def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
@@ -273,22 +255,13 @@ def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:
     feeds = sorted(pipeline.feeds)
     states, labels = pipeline.states(), pipeline.labels.states()
     if as_json:
-        _print([report_json.as_json(states, pipeline.report, pipeline.versions, feeds, labels)])
+        print_lines(
+            [report_json.as_json(states, pipeline.report, pipeline.versions, feeds, labels)]
+        )
     else:
-        _print(report.summary_lines(states, pipeline.report, pipeline.versions, feeds, labels))
+        print_lines(report.summary_lines(states, pipeline.report, pipeline.versions, feeds, labels))
     if not pipeline.report.went_through:
         sys.exit(REFUSED_OR_FAILED)
-
-
-def _print(lines: Iterable[str]) -> None:
-    """Write lines to standard output, as far as anybody reads them."""
-    try:
-        for line in lines:
-            click.echo(line)
-    except BrokenPipeError:
-        # The reader has all that it wanted, as `head` does. What is still buffered goes nowhere,
-        # else Python complains about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

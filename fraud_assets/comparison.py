@@ -139,6 +139,5 @@ def _p99_latency(model: ModelVersion, features: pl.DataFrame) -> float:
     """Of one row at a time, in milliseconds."""
     first = features.head(_TIMED_ROWS)
     calls = max(first.height, 1)
-    booster = model.booster
-    timed = call_latency(lambda number: booster.predict_margin(first.slice(number % calls, 1)))
+    timed = call_latency(lambda number: model.score(first.slice(number % calls, 1), threads=1))
     return timed.p99_ms

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ def label(transaction_id: str, feed: str, verdict: str | None, by: str, reason: 
         raise click.UsageError("neither the transaction nor --by may be blank")
     settings = Settings.load()
     feeds = load_feeds(settings.feeds_dir)
-    uploads = Uploads(settings.open_lake(), feeds)
+    uploads = Uploads(open_lake(settings), feeds)
     try:
         key = land_verdict(
             uploads, feed, (transaction_id.strip(), verdict, by.strip(), reason), utc_now()
         )
     except UploadError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(key)
+    print_lines([key])
 
 
 def land_verdict(

@@ -37,6 +37,7 @@ from fraud_assets.training import (
     trained_on,
     trained_on_of,
 )
+from fraud_assets.tuned_settings import chosen_settings
 from resources.lake import Lake
 from resources.registry import ModelRegistry, write_model
 from resources.settings import Settings
@@ -138,13 +139,16 @@ def fraud_model(
         tables: list[pl.DataFrame] = []
         for rows in feed_rows(versions, training):
             attempt = versions.begin(ModelRegistry.slot(rows.feed), context.run.run_id)
-            parts = fit(rows, settings, settings.engine)
+            chosen = chosen_settings(versions, rows.feed, rows.catalogue)
+            parts = fit(rows, settings, settings.engine, chosen=chosen)
             card = write_model(attempt, parts)
             tables.append(importance(rows.feed, parts.booster))
             newest = versions.publish(
                 attempt,
                 inputs=inputs_of(training),
-                extra={TRAINED_ON: trained_on_of(training, rows.feed)},
+                extra={
+                    TRAINED_ON: trained_on_of(training, rows.feed) | chosen.trained_on(rows.feed)
+                },
             )
             figures[f"{rows.feed}_model"] = f"{rows.feed}-{newest.number}"
             figures |= {f"{rows.feed}_{name}_rows": n.rows for name, n in card.windows.items()}

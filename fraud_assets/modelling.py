@@ -11,16 +11,18 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from fraud_assets.training import IDENTITY, ROLES
-from gpu_ops.boosting import Booster, BoosterParams, train_booster
-from gpu_ops.calibration import Calibration, fit_calibration
+from fraud_assets.tuned_settings import ChosenSettings
+from gpu_ops.boosting import Booster, train_booster
+from gpu_ops.calibration import fit_calibration
 from gpu_ops.cost_metrics import savings_at_levels
 from gpu_ops.gate import GateBounds
 from gpu_ops.matrices import Float64Array
 from gpu_ops.metrics import Evaluation, evaluate
+from gpu_ops.model_scores import catalogue_columns, with_forest_score
 from gpu_ops.paired_bootstrap import Draws, spread
 from gpu_ops.splits import TimeSplit
 from gpu_ops.thresholds import Thresholds, choose_thresholds
-from gpu_ops.training_rows import TrainingTable
+from gpu_ops.training_rows import LABEL, WEIGHT, TrainingTable
 from resources.registry import Card, ModelParts, RowCount
 from resources.settings import Settings
 
@@ -82,8 +84,16 @@ def made_now(_: str, make: Callable[[], bytes]) -> bytes:
     return make()
 
 
-def fit(rows: FeedRows, settings: Settings, device: str, kept: Kept = made_now) -> ModelParts:
+def fit(
+    rows: FeedRows,
+    settings: Settings,
+    device: str,
+    kept: Kept = made_now,
+    chosen: ChosenSettings | None = None,
+) -> ModelParts:
     """Fit forest, booster and calibration on the training and validation windows.
+
+    The forest is fitted on training rows alone, and the booster reads its score of every row.
 
     The test window takes no part but in the evaluation that the card shows.
 
@@ -92,31 +102,41 @@ def fit(rows: FeedRows, settings: Settings, device: str, kept: Kept = made_now) 
         settings: Seed, threads, trainer of the forest, and what figures are computed at.
         device: `gpu` grows the trees there; all else, on the CPU.
         kept: Keeps the results of the two long steps, for whoever may be interrupted.
+        chosen: What to train the booster with; by default the project's settings.
     """
     from gpu_ops.anomaly import Forest
 
     train, validation, test = (rows.window(name) for name in ("train", "validation", "test"))
-    params = BoosterParams(seed=settings.seed)
+    chosen = chosen or ChosenSettings()
+    params = chosen.params(settings.seed)
+    threads = settings.threads or os.cpu_count() or 1
+
+    def fitted() -> bytes:
+        return fitted_forest(features_of(train), settings).to_bytes()
+
+    forest = Forest.from_bytes(kept("forest", fitted))
+
+    def with_score(part: pl.DataFrame) -> pl.DataFrame:
+        features = features_of(part)
+        return with_forest_score(features, forest.score(features, threads=threads))
+
+    def table(part: pl.DataFrame) -> TrainingTable:
+        return TrainingTable.of(with_score(part).with_columns(part[LABEL], part[WEIGHT]))
 
     def grown() -> bytes:
         return train_booster(
-            _table(train),
-            _table(validation),
+            table(train),
+            table(validation),
             params,
             device="cuda" if device == "gpu" else "cpu",
-            threads=settings.threads or os.cpu_count() or 1,
+            threads=threads,
         ).to_bytes()
 
-    def fitted() -> bytes:
-        return _forest(features_of(train), settings).to_bytes()
-
     booster = Booster.from_bytes(kept("booster", grown))
-    forest = Forest.from_bytes(kept("forest", fitted))
-    calibration = fit_calibration(
-        booster.predict_margin(features_of(validation)), validation["is_fraud"].to_numpy()
-    )
-    probability = calibration.probability(booster.predict_margin(features_of(test)))
-    thresholds = _thresholds(validation, booster, calibration, settings)
+    margin = booster.predict_margin(with_score(validation))
+    calibration = fit_calibration(margin, validation["is_fraud"].to_numpy())
+    probability = calibration.probability(booster.predict_margin(with_score(test)))
+    thresholds = _thresholds(validation, calibration.probability(margin), settings)
     judged = judge(test, probability, settings, thresholds)
     card = Card(
         feed=rows.feed,
@@ -126,8 +146,12 @@ def fit(rows: FeedRows, settings: Settings, device: str, kept: Kept = made_now) 
             name: RowCount(rows=part.height, frauds=int(part["is_fraud"].sum()))
             for name, part in (("train", train), ("validation", validation), ("test", test))
         },
-        features=booster.columns,
-        parameters={**asdict(params), "trees": booster.model.num_boosted_rounds()},
+        features=catalogue_columns(booster.columns),
+        parameters={
+            **asdict(params),
+            "trees": booster.model.num_boosted_rounds(),
+            **chosen.in_card(),
+        },
         metrics=judged.figures,
         limits=LIMITS,
         code_version=version("fraud-assets"),
@@ -174,7 +198,8 @@ def _scores_of(booster: Booster, kind: str) -> dict[str, float]:
     return {name: float(np.mean(value)) for name, value in found.items()}
 
 
-def _forest(features: pl.DataFrame, settings: Settings) -> "Forest":
+def fitted_forest(features: pl.DataFrame, settings: Settings) -> "Forest":
+    """A forest of the first training rows, by the trainer that the settings name."""
     if settings.forest_trainer == "cuml":
         from gpu_ops.gpu_forest import fit_forest_on_gpu as train_forest
     else:
@@ -213,18 +238,14 @@ def judge(
 
 
 def _thresholds(
-    validation: pl.DataFrame, booster: Booster, calibration: Calibration, settings: Settings
+    validation: pl.DataFrame, probability: Float64Array, settings: Settings
 ) -> Thresholds:
     """The levels of a model; no tree was grown on these rows, and none is of the test."""
     return choose_thresholds(
-        calibration.probability(booster.predict_margin(features_of(validation))),
+        probability,
         validation["is_fraud"].to_numpy(),
         validation["transaction_amount"].to_numpy(),
         validation["occurred_at"],
         costs=settings.cost_matrix,
         capacity=settings.daily_capacity,
     )
-
-
-def _table(rows: pl.DataFrame) -> TrainingTable:
-    return TrainingTable.of(rows.drop(*IDENTITY, "window"))

@@ -1,12 +1,13 @@
 """`fraud-assets models`: which models there are, and what people decide over them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def list_models(*, feed: str | None, as_json: bool) -> None:
     feeds = _feeds_with_models(versions, settings, feed)
     found = [one for name in feeds for one in model_listing.listed(versions, name)]
     if as_json:
-        _print([model_listing.list_json(found)])
+        print_lines([model_listing.list_json(found)])
         return
     shadows = [shadow_of(versions, name, settings, datetime.now(UTC)) for name in feeds]
-    _print(model_listing.list_lines(found))
-    _print(one.line() for one in shadows if one is not None)
+    print_lines(model_listing.list_lines(found))
+    print_lines(one.line() for one in shadows if one is not None)
     if not found:
-        _print(["No model yet; fraud-assets run trains one where the labels allow."])
+        print_lines(["No model yet; fraud-assets run trains one where the labels allow."])
 
 
 @models.command()
@@ -63,9 +64,9 @@ def show(*, version: str, feed: str | None, as_json: bool) -> None:
     model = _chosen(versions, settings, version, feed)
     log = [one for one in ModelRegistry(versions).list(model.feed) if one.version == model.version]
     if as_json:
-        _print([model_listing.show_json(model, log)])
+        print_lines([model_listing.show_json(model, log)])
     else:
-        _print(model_listing.show_lines(model, log))
+        print_lines(model_listing.show_lines(model, log))
 
 
 @models.command()
@@ -90,7 +91,7 @@ def approve(
     if refused is not None:
         raise click.ClickException(refused)
     decide(ModelRegistry(versions), model, by, reason, despite_rejection=despite_rejection)
-    _print([f"{model.feed}-{model.version} is the champion of {model.feed}"])
+    print_lines([f"{model.feed}-{model.version} is the champion of {model.feed}"])
 
 
 @models.command()
@@ -112,16 +113,15 @@ def rollback(*, by: str, reason: str, feed: str | None, allow_none: bool) -> Non
         if champion is None
         else f"{name}-{champion.version} is the champion of {name}"
     )
-    _print([f"{name}-{entry.version} is withdrawn; {now}"])
+    print_lines([f"{name}-{entry.version} is withdrawn; {now}"])
 
 
 def _opened() -> "tuple[Settings, Versions]":
-    from fraud_assets.cli import _lake
     from resources.settings import Settings
     from resources.versions import Versions
 
     settings = Settings.load()
-    return settings, Versions(_lake(settings))
+    return settings, Versions(open_lake(settings))
 
 
 def _feeds_with_models(
@@ -158,9 +158,3 @@ def _chosen(
         raise click.UsageError(f"{version!r} is no model version; write it as in sim-3")
     name = _one_feed(versions, settings, found[1] or feed)
     return ModelRegistry(versions).get(name, int(found[2]))
-
-
-def _print(lines: Iterable[str]) -> None:
-    from fraud_assets.cli import _print as print_lines
-
-    print_lines(lines)

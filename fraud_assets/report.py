@@ -182,7 +182,7 @@ def status_lines(
 def _missed(one: UploadState) -> str:
     if one.misses_labels:
         return "labels that came later; run"
-    return "later rows or a change of its feed; run --backfill"
+    return "later rows, or a change of its feed or of the features; run --backfill"
 
 
 def _number(value: object) -> str:

@@ -19,6 +19,7 @@ from fraud_assets.publication import SCIENCE, materialization
 from fraud_assets.refresh import snapshot
 from fraud_assets.sagemaker_fit import Hyperparameters
 from fraud_assets.training import TRAINED_ON, catalogue_trained_on, trained_on_of
+from fraud_assets.tuned_settings import chosen_settings
 from gpu_ops.model_files import ModelFileError
 from gpu_ops.splits import TimeSplit
 from resources.errors import LakeError
@@ -67,9 +68,11 @@ def sagemaker_training_job(
         newest: Manifest | None = None
         figures: dict[str, float | str] = {}
         for feed, split in _splits(training).items():
+            catalogue = catalogue_trained_on(training, feed)
+            chosen = chosen_settings(versions, feed, catalogue).model_dump_json()
             given = Hyperparameters.of(
                 feed, split, settings, on_gpu=sagemaker.config.trains_on_gpu
-            ).model_copy(update={"catalogue": catalogue_trained_on(training, feed)})
+            ).model_copy(update={"catalogue": catalogue, "chosen": chosen})
             job = _train(sagemaker, lake, training, given)
             context.log.info("%s: training job %s completed", feed, job.name)
             newest = _published(versions, training, job, given, context.run.run_id)
@@ -204,7 +207,7 @@ def _published(
     attempt = versions.begin(ModelRegistry.slot(given.feed), run_id)
     for name, data in files.items():
         attempt.write_bytes(name, data)
-    made_of = trained_on_of(training, given.feed)
+    made_of = trained_on_of(training, given.feed) | given.chosen_settings.trained_on(given.feed)
     return versions.publish(
         attempt, inputs=inputs_of(training), extra={TRAINED_ON: made_of, "job": job.name}
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fraud_assets.modelling import SPLIT, FeedRows, fit
 from fraud_assets.training import IDENTITY, ROLES
+from fraud_assets.tuned_settings import ChosenSettings
 from gpu_ops.model_files import ModelFileError, seal, unseal
 from gpu_ops.splits import TimeSplit
 from resources.gate_settings import GateSettings
@@ -41,6 +42,7 @@ class Hyperparameters(BaseModel):
         thresholds: The settings of the two levels, a JSON text; the card holds what they give.
         gate: The settings of the gate, a JSON text; they are part of the card.
         catalogue: Digest of the catalogue of the features; part of the card.
+        chosen: What the search over settings chose, a JSON text; `{}`: the default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +59,7 @@ class Hyperparameters(BaseModel):
     thresholds: str = "{}"
     gate: str = "{}"
     catalogue: str = ""
+    chosen: str = "{}"
 
     @classmethod
     def of(cls, feed: str, split: TimeSplit, settings: Settings, *, on_gpu: bool) -> Self:
@@ -89,6 +92,11 @@ class Hyperparameters(BaseModel):
     def texts(self) -> dict[str, str]:
         """The hyperparameters as texts."""
         return {name: str(value) for name, value in self.model_dump().items()}
+
+    @property
+    def chosen_settings(self) -> ChosenSettings:
+        """What the booster is trained with."""
+        return ChosenSettings.model_validate_json(self.chosen)
 
     def settings(self) -> Settings:
         """The settings that fitting looks at."""
@@ -160,8 +168,6 @@ def read_channels(folders: Mapping[str, Path]) -> pl.DataFrame:
     return rows
 
 
-def fit_in_steps(
-    rows: FeedRows, settings: Settings, device: Literal["cpu", "gpu"], checkpoints: Checkpoints
-) -> ModelParts:
+def fit_in_steps(rows: FeedRows, given: Hyperparameters, checkpoints: Checkpoints) -> ModelParts:
     """Fits what `modelling.fit` fits, keeping booster and forest as soon as they are there."""
-    return fit(rows, settings, device, checkpoints.kept)
+    return fit(rows, given.settings(), given.device, checkpoints.kept, given.chosen_settings)

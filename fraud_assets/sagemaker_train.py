@@ -108,7 +108,7 @@ def train(places: Places, arguments: Sequence[str]) -> None:
     rows = read_channels(places.channels)
     checkpoints = Checkpoints(places.checkpoints, _identity(places, given))
     feed_rows = FeedRows(given.feed, SPLIT.validate_json(given.split), rows, given.catalogue)
-    parts = fit_in_steps(feed_rows, given.settings(), given.device, checkpoints)
+    parts = fit_in_steps(feed_rows, given, checkpoints)
     places.model.mkdir(parents=True, exist_ok=True)
     places.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:

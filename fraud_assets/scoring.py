@@ -7,7 +7,7 @@ import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.known_rings import KnownRings
-from fraud_assets.refused_models import refusal_of
+from fraud_assets.refused_models import newest_features, refusal_of
 from gpu_ops.engine import Device
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.model_files import ModelFileError
@@ -113,7 +113,7 @@ def scorer_of(
         is_damaged = bool(versions.problems(registry.forest_slot(feed)))
         forest = None if is_damaged else registry.forest(feed)
         if forest is None or not _fits(forest, prepped):
-            forest = _fit_first_forest(versions, feed, run_id, settings)
+            forest = _fit_first_forest(versions, feed, run_id, settings, prepped)
     fitted = versions.latest(registry.forest_slot(feed))
     until = None if fitted is None else fitted.extra.get(_FITTED_UNTIL)
     is_fitted = (
@@ -150,15 +150,19 @@ def _fits(forest: "Forest", prepped: Manifest | None) -> bool:
 
 
 def _fit_first_forest(
-    versions: Versions, feed: str, run_id: str, settings: Settings
+    versions: Versions, feed: str, run_id: str, settings: Settings, prepped: Manifest | None
 ) -> "Forest | None":
     from gpu_ops.anomaly import fit_forest
 
-    prepped = layers.visible(versions, "prepped_transactions", feed)
-    oldest_first = sorted(prepped.values(), key=lambda one: (str(one.event_from), one.slot))
-    filled = [one for one in oldest_first if one.rows]
+    like = prepped or newest_features(versions, feed)
+    visible = layers.visible(versions, "prepped_transactions", feed).values()
+    # Until all are made anew, some uploads have the features of an earlier catalogue.
+    filled = [
+        one for one in visible if like is not None and one.columns == like.columns and one.rows
+    ]
     if not filled:
         return None
+    filled.sort(key=lambda one: (str(one.event_from), one.slot))
     rows = versions.scan_all(filled).head(settings.forest_rows).collect()
     columns = [name for name in rows.columns if name not in IDENTIFIERS]
     forest = fit_forest(rows, columns, seed=settings.seed)

@@ -34,7 +34,8 @@ class UploadState:
         counts: received, accepted, duplicate and quarantined rows; zeros before raw is visible.
         damaged: Problems of its visible versions, by asset; a run repairs them.
         is_stale: Whether its features miss rows that landed later and lie in their look-back, or
-            its rows were read by another definition of the feed, or it misses labels.
+            its rows were read by another definition of the feed, or its features are of another
+            catalogue than this version's, or it misses labels.
         misses_labels: Whether its features miss labels, or changes of them, that were known by
             then but came later; a run makes up for it.
         model: The model that scored it; none without one.

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import catalogue_digest, feed_catalogue
 from fraud_assets.feeds import Feed
 from fraud_assets.labels import FeedLabels
 from gpu_ops.label_maturity import label_maturity
@@ -77,7 +78,8 @@ def assess(
 ) -> Trainable | NotTrainable:
     """Whether a feed's labels and time span allow training, and on which windows.
 
-    Features of two catalogues do not mean the same, so they make no model together.
+    Features of two catalogues do not mean the same, so they make no model together; those of an
+    earlier catalogue alone would make one that fits nothing that is to come.
 
     Args:
         versions: The lake.
@@ -94,11 +96,13 @@ def assess(
     ]
     if not bounds:
         return NotTrainable(feed, "no prepared transactions")
-    if len({catalogue_of(source.prepped) for source in sources}) > 1:
+    expected = catalogue_digest(feed_catalogue(feed))
+    older = sum(catalogue_of(source.prepped) != expected for source in sources)
+    if older:
         return NotTrainable(
             feed,
-            "its uploads have features of different catalogues; make the older ones anew: "
-            "fraud-assets run --backfill",
+            f"{older} of its {len(sources)} uploads have features of another catalogue than this "
+            "version's; make them anew: fraud-assets run --backfill",
         )
     last = max(high for _, high in bounds)
     # One row with a date of long ago must not stretch the windows over decades.

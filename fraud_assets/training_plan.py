@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 from fraud_assets import state
 from fraud_assets.feeds import Feed
 from fraud_assets.refused_models import refused_champions
 from fraud_assets.state import UploadState
-from fraud_assets.training import TRAINED_ON, NotTrainable, Trainable, assess, trained_on
+from fraud_assets.training import (
+    TRAINED_ON,
+    NotTrainable,
+    Trainable,
+    assess,
+    catalogue_of,
+    trained_on,
+)
+from fraud_assets.tuned_settings import chosen_settings
 from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
 from resources.versions import Versions
@@ -62,12 +72,20 @@ class TrainingPlan:
         verdict = None if newest is None else self._registry.standing(feed).get(newest.version)
         if newest is None or verdict is None:
             return None
-        if newest.manifest.extra.get(TRAINED_ON) != trained_on(self._assess(feed)):
+        if newest.manifest.extra.get(TRAINED_ON) != self._would_train_on(feed):
             return None
         return (
             f"no model for {feed}: {feed}-{newest.version} is {verdict.status.lower()} and "
             f"nothing new was landed; {'; '.join(verdict.reasons)}"
         )
+
+    def _would_train_on(self, feed: str) -> dict[str, JsonValue]:
+        found = self._assess(feed)
+        if isinstance(found, NotTrainable):
+            return {}
+        catalogue = catalogue_of(found.sources[0].prepped)
+        chosen = chosen_settings(self._versions, feed, catalogue)
+        return {**trained_on(found), **chosen.trained_on(feed)}
 
     def _assess(self, feed: str) -> Trainable | NotTrainable:
         return assess(self._versions, self._feeds[feed], self._settings, datetime.now(UTC))

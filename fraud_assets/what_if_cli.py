@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ def what_if(
     From stored scores of rows with a known label that the champion was not made of. Nothing is
     scored again and nothing changes.
     """
-    from fraud_assets.cli import _lake, _print
     from fraud_assets.feeds import load_feeds
     from fraud_assets.what_if import Change, Span
     from fraud_assets.what_if import what_if as answer
@@ -74,9 +74,9 @@ def what_if(
         None if last is None else last.replace(tzinfo=UTC) + timedelta(days=1),
     )
     change = Change(alert, block, capacity)
-    versions = Versions(_lake(settings))
+    versions = Versions(open_lake(settings))
     found = answer(versions, feeds[feed], settings, change, span, datetime.now(UTC))
-    _print([json.dumps(found.to_json())] if as_json else _lines(found))
+    print_lines([json.dumps(found.to_json())] if as_json else _lines(found))
 
 
 def _lines(found: "WhatIf") -> Iterator[str]:

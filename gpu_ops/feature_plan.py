@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from gpu_ops.engine import Engine
@@ -47,6 +48,7 @@ def table_in_memory(rows: pl.LazyFrame, catalogue: Catalogue, engine: Engine) ->
     """Compute the feature table of `needed_columns` with all of them in memory."""
     ordered = _in_order(engine.collect(rows))
     numbered = _reachable(ordered, catalogue).with_row_index("row")
+    del ordered
     pasts: dict[str, list[pl.DataFrame]] = {}
     told = numbered.lazy()
     for step in preparations(catalogue):
@@ -56,8 +58,11 @@ def table_in_memory(rows: pl.LazyFrame, catalogue: Catalogue, engine: Engine) ->
         for name, table in plan.tables(plan.rows(told), engine):
             pasts.setdefault(name, []).append(table.drop("at"))
     targets = numbered.select("row", "target", *_payload(catalogue)).lazy().filter("target")
-    parts = [pl.concat(past).lazy() for past in pasts.values()]
-    return engine.collect(assembled(targets, parts, catalogue)).lazy()
+    del told
+    if engine.name == "gpu":
+        parts = [pl.concat(past).lazy() for past in pasts.values()]
+        return engine.collect(assembled(targets, parts, catalogue)).lazy()
+    return _assembled_in_memory(targets.collect(), [*pasts.values()], catalogue).lazy()
 
 
 def table_through_files(
@@ -129,17 +134,48 @@ def assembled(
         pasts: tables of ``row`` and past features, each row at most once in each.
         catalogue: the features, in the order of the columns.
     """
-    known: set[str] = set()
     for past in pasts:
         targets = targets.join(past, on="row", how="left", maintain_order="left")
-        known.update(past.collect_schema().names())
+    return _finished(targets, catalogue)
+
+
+def _assembled_in_memory(
+    targets: pl.DataFrame, pasts: Sequence[Sequence[pl.DataFrame]], catalogue: Catalogue
+) -> pl.DataFrame:
+    """Put the feature table together as `assembled` does, a stretch of rows at a time.
+
+    Rows are numbered, so that each past is placed by its numbers instead of joined; and what stays
+    in Float64 until row features have gone on with it is never there for the whole table at once.
+    """
+    rows = targets["row"].to_numpy()
+    height = int(rows[-1]) + 1 if rows.size else 0
+    placed = []
+    for tables in pasts:
+        past = pl.concat(tables)
+        place = np.full(height, -1, dtype=np.int64)
+        place[past["row"].to_numpy()] = np.arange(past.height)
+        places = pl.Series(place[rows])
+        placed.append((past.drop("row"), places.set(places < 0, None)))
+    stretches = []
+    for start in range(0, max(targets.height, 1), ROWS_PER_CHUNK):
+        columns = targets.slice(start, ROWS_PER_CHUNK).get_columns()
+        for past, places in placed:
+            some = places.slice(start, ROWS_PER_CHUNK)
+            columns += past.select(pl.all().gather(some)).get_columns()
+        stretches.append(_finished(pl.DataFrame(columns).lazy(), catalogue).collect())
+    return pl.concat(stretches, rechunk=False)
+
+
+def _finished(joined: pl.LazyFrame, catalogue: Catalogue) -> pl.LazyFrame:
+    """Fill in empty pasts, and let the row features go on with them."""
+    known = set(joined.collect_schema().names())
     windows = []
     for one in catalogue.windows:
         value = pl.col(one.name) if one.name in known else pl.lit(None, one.dtype)
         if one.empty_is_zero and (catalogue.same_entities or not isinstance(one, FlowFeature)):
             value = value.fill_null(0)
         windows.append(value.alias(one.name))
-    return targets.with_columns(windows).select(
+    return joined.with_columns(windows).select(
         *ORDER,
         *(pl.col(one.name).cast(one.dtype) for one in catalogue.windows),
         *(one.expression.cast(one.dtype).alias(one.name) for one in catalogue.rows),

@@ -33,6 +33,11 @@ class FlowSide:
     exact: frozenset[str]
     same_entities: bool
 
+    @property
+    def sums(self) -> bool:
+        """Whether some feature asks for amounts."""
+        return any(one.statistic == "sum" for one in self.features)
+
     def rows(self, transactions: pl.LazyFrame) -> pl.LazyFrame:
         """Enter each transaction twice, for its payer and its payee, who may be one account.
 
@@ -41,7 +46,7 @@ class FlowSide:
 
         Returns:
             ``row``, ``target``, ``at`` Int64 (microseconds), ``account``, ``paid`` Boolean,
-            whether the account is the payer, and ``amount``.
+            whether the account is the payer, and, for sums, ``amount``.
         """
         seen = transactions if self.same_entities else transactions.limit(0)
         return pl.concat(
@@ -51,7 +56,7 @@ class FlowSide:
                 pl.col("occurred_at").cast(pl.Int64).alias("at"),
                 pl.col(party).alias("account"),
                 pl.lit(value=paid).alias("paid"),
-                "amount",
+                *(["amount"] if self.sums else []),
             )
             for party, paid in (("payer_id", True), ("payee_id", False))
         )
@@ -71,8 +76,10 @@ class FlowSide:
         lengths = window_lengths(self.features, self.lookback, accounts)
         reach = max(lengths.values())
         for table in timelines(rows, accounts.lazy(), ["account"], reach, engine):
-            halves = split_units("amount")
-            prepared = engine.collect(table.lazy().with_columns(halves).drop("amount"))
+            prepared = table
+            if self.sums:
+                halves = table.lazy().with_columns(split_units("amount"))
+                prepared = engine.collect(halves.drop("amount"))
             for entity in dict.fromkeys(one.entity for one in self.features):
                 mine = [one for one in self.features if one.entity == entity]
                 plan = flow_plan(prepared.lazy(), mine, lengths, self.exact)
@@ -106,7 +113,7 @@ def flow_plan(
     """Compute the flow features of one party for the targets of a timeline.
 
     Args:
-        timeline: sorted by ``key``, with ``row``, ``at``, ``target``, ``paid``, and
+        timeline: sorted by ``key``, with ``row``, ``at``, ``target``, ``paid``, and, for sums,
             ``amount_units`` and ``amount_parts`` (`gpu_ops.windows.split_units`).
         features: of one party.
         lengths: of their windows by name, in microseconds.
@@ -119,15 +126,14 @@ def flow_plan(
     pays = features[0].entity == "payer"
     own = pl.col("paid") if pays else pl.col("paid").not_()
     opposite = own.not_()
+    summed = any(one.statistic == "sum" for one in features)
+    halves = ("amount_units", "amount_parts") if summed else ()
     prepared = timeline.select(
         "row",
         "at",
         "key",
         (pl.col("target") & own).alias("wanted"),
-        *(
-            pl.when(opposite).then(pl.col(name)).otherwise(0).alias(name)
-            for name in ("amount_units", "amount_parts")
-        ),
+        *(pl.when(opposite).then(pl.col(name)).otherwise(0).alias(name) for name in halves),
         opposite.cast(pl.UInt32).alias("rows"),
         pl.when(opposite).then(pl.col("key")).alias("newest"),
     )

@@ -32,10 +32,23 @@ class Parity:
 PARITY: Final = MappingProxyType(
     {
         "counts": Parity(
-            "features: counts, flags, maxima", "Polars", "cudf-polars", "exact", 0.0, "equal"
+            "features: counts, flags, maxima, ages and times since",
+            "Polars",
+            "cudf-polars",
+            "exact",
+            0.0,
+            "equal",
+        ),
+        "ranks": Parity(
+            "features: rank of an amount",
+            "compiled code",
+            "the same code, on the CPU",
+            "exact",
+            0.0,
+            "equal",
         ),
         "sums": Parity(
-            "features: sums, means, shares",
+            "features: sums, means, shares, deviations, ratios",
             "Polars",
             "cudf-polars",
             "tolerance",

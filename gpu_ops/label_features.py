@@ -19,6 +19,7 @@ from gpu_ops.window_features import WindowFeature
 LabelStatistic = Literal[
     "known_fraud_share",
     "known_fraud_run",
+    "known_fraud_run_age",
     "time_since_known_fraud",
     "unexplained_frauds",
     "unexplained_fraud_share",
@@ -46,9 +47,11 @@ LARGE_RULE: Final = (
 _HANDBOOK: Final = "Fraud Detection Handbook (Le Borgne et al. 2022), chapter 3, terminal risk"
 _OWN: Final = "this project, after the fraud scenarios of the Fraud Detection Handbook, chapter 3"
 _AMOUNTS: Final = "this project; amount against the payer's mean: Bahnsen et al. 2016"
+_UNBROKEN: Final = "later than the newest of them with is_fraud false"
 LABEL_SOURCES: Final[dict[LabelStatistic, str]] = {
     "known_fraud_share": f"{_HANDBOOK}, over labelled rows alone",
     "known_fraud_run": _OWN,
+    "known_fraud_run_age": _OWN,
     "time_since_known_fraud": _OWN,
     "unexplained_frauds": _AMOUNTS,
     "unexplained_fraud_share": _AMOUNTS,
@@ -66,6 +69,7 @@ class LabelFeature:
     - ``known_fraud_share``: frauds among them; null without any.
     - ``known_fraud_run``: frauds later than the newest legitimate one, at whose moment or before
       it nothing belongs to the run; all of them where none is legitimate.
+    - ``known_fraud_run_age``: seconds since the oldest fraud of that run; null without any.
     - ``time_since_known_fraud``: seconds since the newest fraud among them; null without any.
     - ``unexplained_frauds``: frauds among them whose amount was not large, where large means more
       than `LARGE` times the mean that its own payer paid in the `USUAL_WINDOW` before it. The
@@ -131,8 +135,9 @@ class LabelFeature:
         rows = f"rows with {same}, t - {back} <= occurred_at < t, label_known_at < t"
         return {
             "known_fraud_share": f"(number with is_fraud) / (number of all) {rows}, is_fraud known",
-            "known_fraud_run": f"number of {rows}, is_fraud, later than the newest of them with "
-            "is_fraud false",
+            "known_fraud_run": f"number of {rows}, is_fraud, {_UNBROKEN}",
+            "known_fraud_run_age": f"seconds from the oldest of {rows}, is_fraud, {_UNBROKEN}, "
+            "to t",
             "time_since_known_fraud": f"seconds from the newest of {rows}, is_fraud, to t",
             "unexplained_frauds": f"number of {rows}, is_fraud, not ({LARGE_RULE})",
             "unexplained_fraud_share": f"(number with not ({LARGE_RULE})) / (number of all) "
@@ -155,6 +160,8 @@ class LabelFeature:
             "was known by then.",
             "known_fraud_run": f"How many of the newest labelled transactions {of_whom} were "
             "frauds without a break.",
+            "known_fraud_run_age": "Seconds since the oldest of the newest labelled transactions "
+            f"{of_whom} that were frauds without a break.",
             "time_since_known_fraud": f"Seconds since the newest fraud {of_whom} that was known "
             "by then.",
             "unexplained_frauds": f"Known frauds {of_whom} whose amount was not large for who "
@@ -175,12 +182,17 @@ class LabelFeature:
 LABEL_FEATURES: Final[tuple[PastFeature, ...]] = (
     *(WindowFeature(entity, "known_frauds", None) for entity in ENTITIES),
     WindowFeature("payee", "known_frauds", timedelta(days=30)),
-    LabelFeature("payee", "known_fraud_share", timedelta(days=30)),
     LabelFeature("payer", "known_fraud_run"),
     LabelFeature("payee", "known_fraud_run"),
+    LabelFeature("payer", "known_fraud_run_age"),
+    LabelFeature("payee", "known_fraud_run_age"),
     *(LabelFeature(entity, "time_since_known_fraud") for entity in ENTITIES),
     LabelFeature("payee", "unexplained_frauds", timedelta(days=7)),
     LabelFeature("payee", "unexplained_frauds", timedelta(days=30)),
     LabelFeature("payee", "unexplained_fraud_share", timedelta(days=30)),
 )
-"""The structure of known labels in the project's catalogue."""
+"""The structure of known labels in the project's catalogue.
+
+Without ``known_fraud_share``: it is the one that every labelled entity needs a pass for, the
+others are of entities with a fraud, and the delayed risk of 30 days tells much the same.
+"""

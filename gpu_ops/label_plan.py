@@ -3,7 +3,8 @@
 A label is known to a moment strictly later than both its row and the moment at which it became
 known, in whatever order labels arrive. From that moment, the later of the two, it counts; it
 stops counting when its row leaves the window. So each count is one of open intervals
-(`gpu_ops.intervals`), and the newest known row is a running maximum.
+(`gpu_ops.intervals`), the oldest of them their minimum (`gpu_ops.interval_minima`), and the newest
+known row a running maximum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from gpu_ops.interval_minima import interval_minima
 from gpu_ops.intervals import interval_counts
 from gpu_ops.label_features import UNEXPLAINED, LabelFeature
 from gpu_ops.windows import MICROSECOND, ratio
@@ -32,6 +34,7 @@ def label_plan(
     features: Sequence[LabelFeature],
     lengths: Mapping[str, int],
     exact: frozenset[str],
+    most_frauds: int,
 ) -> pl.LazyFrame:
     """Compute label features for the targets of a timeline.
 
@@ -43,6 +46,7 @@ def label_plan(
         features: of one entity.
         lengths: of their windows by name, in microseconds.
         exact: names that stay Float64.
+        most_frauds: no fewer than the timeline has.
 
     Returns:
         ``row``, ``at`` and one column a feature, for target rows only.
@@ -50,7 +54,7 @@ def label_plan(
     pieces = [timeline.select("row", "at", "target", "key")]
     for length in dict.fromkeys(lengths[one.name] for one in features):
         wanted = {one.statistic for one in features if lengths[one.name] == length}
-        pieces += _counted(timeline, length, frozenset(wanted))
+        pieces += _counted(timeline, length, frozenset(wanted), most_frauds)
     return (
         pl.concat(pieces, how="horizontal", strict=True)
         .filter(pl.col("target"))
@@ -64,7 +68,7 @@ def _column(part: str, length: int) -> str:
 
 
 def _counted(
-    timeline: pl.LazyFrame, length: int, statistics: frozenset[str]
+    timeline: pl.LazyFrame, length: int, statistics: frozenset[str], most_frauds: int
 ) -> Iterator[pl.LazyFrame]:
     """Count and find what the statistics of one window are made of, in the timeline's order."""
     queries = timeline.select("key")
@@ -91,6 +95,14 @@ def _counted(
         yield counts(unexplained, leaves, "unexplained")
     if "known_fraud_run" in statistics:
         yield counts(_runs(known, length), pl.col("until").alias("key"), "run")
+    if "known_fraud_run_age" in statistics:
+        run = _runs(known, length).select(
+            pl.col("seen").alias("start"),
+            pl.col("until").alias("end"),
+            # Counted from 1, since 0 is none.
+            (pl.col("key") + 1).alias("value"),
+        )
+        yield interval_minima(queries, run, most_frauds, _column("oldest", length))
     if "time_since_known_fraud" in statistics:
         yield _newest(queries, frauds, _column("newest", length))
 
@@ -109,7 +121,7 @@ def _runs(known: pl.LazyFrame, length: int) -> pl.LazyFrame:
         .sort("newest_first")
         .with_columns(broken.alias("broken"))
         .filter(pl.col("is_fraud"))
-        .select("seen", pl.min_horizontal("broken", pl.col("key") + length).alias("until"))
+        .select("key", "seen", pl.min_horizontal("broken", pl.col("key") + length).alias("until"))
         .filter(pl.col("seen") < pl.col("until"))
     )
 
@@ -145,6 +157,9 @@ def _finished(feature: LabelFeature, length: int, exact: frozenset[str]) -> pl.E
         value = ratio(part("unexplained"), part("frauds"))
     elif feature.statistic == "known_fraud_run":
         value = part("run")
+    elif feature.statistic == "known_fraud_run_age":
+        age = pl.col("key") - (part("oldest") - 1)
+        value = pl.when(part("oldest") > 0).then(age.cast(pl.Float64) / SECOND)
     else:
         age = pl.col("key") - part("newest")
         found = (part("newest") != NOTHING_YET) & (age <= length)

@@ -77,7 +77,8 @@ class LabelSide:
         entities = engine.collect(repeated_entities(labelled, by).filter("wanted").drop("wanted"))
         lengths = window_lengths(self.features, self.lookback, entities)
         for timeline in timelines(rows, entities.lazy(), by, max(lengths.values()), engine):
-            plan = label_plan(timeline.lazy(), self.features, lengths, self.exact)
+            frauds = int(timeline["is_fraud"].sum())
+            plan = label_plan(timeline.lazy(), self.features, lengths, self.exact, frauds)
             yield f"{self.entity}-labels", engine.collect(plan)
 
 

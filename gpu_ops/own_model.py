@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Final
 
 import polars as pl
 
+from gpu_ops.anomaly import Forest, fit_forest
 from gpu_ops.booster_params import BoosterParams
 from gpu_ops.boosting import Booster, train_booster
 from gpu_ops.calibration import Calibration, fit_calibration
 from gpu_ops.engine import Device
-from gpu_ops.matrices import Float64Array
-from gpu_ops.training_rows import TrainingTable
+from gpu_ops.matrices import IDENTIFIERS, Float64Array
+from gpu_ops.model_scores import model_scores, with_forest_score
+from gpu_ops.training_rows import LABEL, WEIGHT, TrainingTable
+
+REHEARSALS: Final = 3
+"""How many earlier folds choose the number of trees, where there are so many."""
+
+FOREST_ROWS: Final = 50_000
+"""Training rows that the forest is fitted on, the earliest."""
 
 HISTORY_FOLDS: Final = 4
 """How many earlier folds a model may ask for: their features are computed for it."""
@@ -42,18 +51,22 @@ class OwnModel:
     """A fitted model.
 
     Attributes:
+        forest: Fitted on the training rows; the booster reads its score.
         booster: Its trees.
         calibration: From margin to probability, strictly increasing.
         rounds_from: What chose the number of trees, in words.
     """
 
+    forest: Forest
     booster: Booster
     calibration: Calibration
     rounds_from: str
 
     def predict(self, features: pl.DataFrame, *, device: Device = "cpu") -> Float64Array:
         """Fraud probability float64 (rows,) of rows with the features that it was fitted on."""
-        return self.calibration.probability(self.booster.predict_margin(features, device=device))
+        return model_scores(
+            self.booster, self.forest, self.calibration, features, device=device
+        ).probability
 
 
 def fit_own_model(
@@ -64,12 +77,12 @@ def fit_own_model(
     device: Device = "cpu",
     threads: int = 1,
 ) -> OwnModel:
-    """Fits on the whole training window, with the number of trees chosen on an earlier fold.
+    """Fits on the whole training window, with the number of trees chosen on earlier folds.
 
-    The newest earlier fold is trained and stopped on its own test, which gives the number of trees
-    and the scores, out of time, that calibrate. Then all training rows are fitted with that many
-    trees. Without such a fold `params.rounds_without_stopping` trees are grown and the booster's
-    own probability stays.
+    Each of up to `REHEARSALS` earlier folds is trained and stopped on its own test; the median of
+    their numbers of trees counts, since one week's best is mostly chance. The newest one's scores,
+    out of time, calibrate. Then all training rows are fitted with that many trees. Without such a
+    fold `params.rounds_without_stopping` trees are grown and the booster's own probability stays.
 
     Args:
         train: Identifiers, features, `is_fraud` (none null) and, if sampled, `weight`.
@@ -82,23 +95,48 @@ def fit_own_model(
         ValueError: The training rows have one class.
     """
     chosen = params or BoosterParams()
-    table = TrainingTable.of(train)
-    earlier = history(0)
-    if earlier is None or not _has_both(earlier.train) or not _has_both(earlier.test):
-        booster = _refit(table, chosen, chosen.rounds_without_stopping, device, threads)
-        identity = Calibration(
-            method="identity", slope=1.0, intercept=0.0, reason="no earlier fold to calibrate on"
-        )
-        return OwnModel(booster, identity, "the default: no earlier fold has both classes")
-    later = TrainingTable.of(earlier.test)
-    rehearsal = train_booster(
-        TrainingTable.of(earlier.train), later, chosen, device=device, threads=threads
+    rounds: list[int] = []
+    calibration = Calibration(
+        method="identity", slope=1.0, intercept=0.0, reason="no earlier fold to calibrate on"
     )
-    margin = rehearsal.predict_margin(earlier.test.select(rehearsal.columns), device=device)
-    calibration = fit_calibration(margin, later.labels, later.weights)
-    rounds = rehearsal.report.rounds if rehearsal.report else chosen.rounds_without_stopping
-    booster = _refit(table, chosen, rounds, device, threads)
-    return OwnModel(booster, calibration, "average precision on the test of an earlier fold")
+    for number in range(REHEARSALS):
+        earlier = history(number)
+        if earlier is None or not _has_both(earlier.train) or not _has_both(earlier.test):
+            continue
+        _, table, later = _scored(earlier.train, earlier.test, chosen.seed, threads)
+        rehearsal = train_booster(table, later, chosen, device=device, threads=threads)
+        if rehearsal.report is None:
+            raise TypeError("a booster that was just trained has a report")
+        if not rounds:
+            margin = rehearsal.predict_margin(_frame(later), device=device)
+            calibration = fit_calibration(margin, later.labels, later.weights)
+        rounds.append(rehearsal.report.rounds)
+    forest, table, _ = _scored(train, train.head(0), chosen.seed, threads)
+    trees = int(median(rounds)) if rounds else chosen.rounds_without_stopping
+    booster = _refit(table, chosen, trees, device, threads)
+    reason = (
+        f"the median of {len(rounds)} earlier folds"
+        if rounds
+        else "the default: no earlier fold has both classes"
+    )
+    return OwnModel(forest, booster, calibration, reason)
+
+
+def _scored(
+    train: pl.DataFrame, later: pl.DataFrame, seed: int, threads: int
+) -> tuple[Forest, TrainingTable, TrainingTable]:
+    """A forest of training rows, and these and later rows with its score."""
+    columns = [one for one in train.columns if one not in {LABEL, WEIGHT, *IDENTIFIERS}]
+    forest = fit_forest(train.head(FOREST_ROWS), columns, seed=seed)
+
+    def table(rows: pl.DataFrame) -> TrainingTable:
+        return TrainingTable.of(with_forest_score(rows, forest.score(rows, threads=threads)))
+
+    return forest, table(train), table(later)
+
+
+def _frame(table: TrainingTable) -> pl.DataFrame:
+    return pl.DataFrame(table.features, schema=list(table.columns))
 
 
 def _has_both(frame: pl.DataFrame) -> bool:

@@ -16,7 +16,7 @@ from gpu_ops.feature_model import (
     WindowFeature,
 )
 from gpu_ops.row_flags import row_flag
-from gpu_ops.timelines import repeated_entities, timelines
+from gpu_ops.timelines import likely_repeated, repeated_entities, timelines
 from gpu_ops.window_features import FLAGS
 from gpu_ops.window_ranks import with_ranks
 from gpu_ops.windows import Horizon, prepared_columns, window_plan
@@ -110,10 +110,13 @@ def side_tables(
         An entity and a table of ``row``, ``at`` and its features, for targets whose entity has
         more than one row. Targets in no table have an empty past.
     """
-    accounts = engine.collect(repeated_entities(rows, ["account"]).filter("wanted"))
+    by = ["account"]
+    accounts = engine.collect(
+        repeated_entities(likely_repeated(rows, by, engine), by).filter("wanted")
+    )
     horizon = Horizon(side.lookback, _longest(accounts))
     reach = horizon.reach(side.own)
-    for table in timelines(rows, accounts.lazy(), ["account"], reach, engine):
+    for table in timelines(rows, accounts.lazy(), by, reach, engine):
         timeline = table.drop("wanted")
         gaps: list[pl.DataFrame] = []
         if side.pairs or side.counts_counterparties:
@@ -138,7 +141,7 @@ def _pair_timelines(
     timeline: pl.DataFrame, side: Side, engine: Engine
 ) -> Iterator[tuple[pl.DataFrame, Horizon]]:
     rows = timeline.lazy().drop("key").rename({"origin": "account"})
-    pairs = engine.collect(repeated_entities(rows, PAIR))
+    pairs = engine.collect(repeated_entities(likely_repeated(rows, PAIR, engine), PAIR))
     horizon = Horizon(side.lookback, _longest(pairs))
     for table in timelines(rows, pairs.lazy(), PAIR, horizon.reach(side.pairs), engine):
         yield table, horizon

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
@@ -133,6 +135,13 @@ class Manifest(BaseModel):
             for entry in self.files
             if entry.name.startswith(table) and entry.name.endswith(".parquet")
         ]
+
+
+def keys_alike(manifests: Iterable[Manifest], table: str) -> list[list[str]]:
+    """`Manifest.table_keys` of several versions in their order, parted where columns change."""
+    by_columns = groupby(manifests, key=lambda one: one.columns)
+    found = [[key for one in alike for key in one.table_keys(table)] for _, alike in by_columns]
+    return [keys for keys in found if keys]
 
 
 @dataclass(frozen=True)

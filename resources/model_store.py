@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from gpu_ops.metrics import Figure
 from gpu_ops.model_files import ModelFileError
+from gpu_ops.model_scores import Scores, catalogue_columns, model_scores
 from gpu_ops.paired_bootstrap import Interval
 from gpu_ops.splits import TimeSplit
 from gpu_ops.thresholds import Thresholds
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gpu_ops.boosting import Booster
     from gpu_ops.calibration import Calibration
     from gpu_ops.engine import Device
-    from gpu_ops.matrices import Float32Array, Float64Array
+    from gpu_ops.matrices import Float64Array
 
 BOOSTER_FILE: Final = "booster.ubj"
 FOREST_FILE: Final = "forest.zip"
@@ -113,20 +114,6 @@ class ModelParts:
     evaluation: dict[str, JsonValue] = field(default_factory=dict)
 
 
-class Scores(NamedTuple):
-    """What a model says of each row.
-
-    Attributes:
-        anomaly: float32 in 0..1, higher is odder.
-        margin: float32 log-odds of the booster.
-        probability: float64 in 0..1, calibrated.
-    """
-
-    anomaly: "Float32Array"
-    margin: "Float32Array"
-    probability: "Float64Array"
-
-
 def write_model(attempt: Attempt, parts: ModelParts) -> Card:
     """Stages the files of a model version; publish the attempt to make it visible.
 
@@ -176,8 +163,8 @@ class ModelVersion:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the features that the booster needs."""
-        return self.booster.columns
+        """Names of the catalogue's features that it needs."""
+        return catalogue_columns(self.booster.columns)
 
     @property
     def split(self) -> TimeSplit:
@@ -235,13 +222,13 @@ class ModelVersion:
         Raises:
             FeatureMismatchError: The features are not those of the model.
         """
-        margin = self.booster.predict_margin(features, device=device)
-        anomaly = self.forest.score(features, threads=threads, device=device)
-        return Scores(anomaly, margin, self.calibration.probability(margin))
+        return model_scores(
+            self.booster, self.forest, self.calibration, features, threads=threads, device=device
+        )
 
     def probability(self, features: "pl.DataFrame", *, device: "Device" = "cpu") -> "Float64Array":
-        """The probability of `score` alone, without the cost of the forest."""
-        return self.calibration.probability(self.booster.predict_margin(features, device=device))
+        """The probability of `score` alone."""
+        return self.score(features, device=device).probability
 
     def _loaded(self, name: str, load: Callable[[bytes], _Part]) -> _Part:
         data = read_checked(self.versions, self.manifest, name)

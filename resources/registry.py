@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 
 from gpu_ops.gate import GateBounds, Status, Verdict
 from gpu_ops.model_files import ModelFileError
+from gpu_ops.model_scores import Scores
 from resources.errors import LakeError, MissingObjectError
 from resources.model_store import (
     FOREST_FILE,
@@ -20,7 +21,6 @@ from resources.model_store import (
     ModelParts,
     ModelVersion,
     RowCount,
-    Scores,
     read_checked,
     write_model,
 )

@@ -21,7 +21,7 @@ from resources.errors import (
     OvertakenError,
 )
 from resources.lake import Lake, utc_now
-from resources.manifests import FileEntry, Manifest, Slot, manifest_of
+from resources.manifests import FileEntry, Manifest, Slot, keys_alike, manifest_of
 from resources.version_health import Surveyed, parsed, run_again, surveyed, wrong_sizes
 
 __all__ = [
@@ -170,19 +170,20 @@ class Versions:
         return self.scan_all([manifest], table)
 
     def scan_all(self, manifests: Sequence[Manifest], table: str = "part-") -> pl.LazyFrame:
-        """One lazy table over several versions of one schema, in the order given.
+        """One lazy table over several versions, in the order given.
+
+        A column that some of them lack, as versions of an earlier release may, is null there.
 
         Raises:
             MissingPartError: As `scan`.
             ValueError: There is no such table in any of them.
         """
-        keys = []
         for manifest in manifests:
             wrong = self._wrong_files(manifest)
             if wrong:
                 raise MissingPartError(run_again(manifest, wrong[0]))
-            keys += manifest.table_keys(table)
-        return self.lake.scan_parquet(keys)
+        tables = [self.lake.scan_parquet(keys) for keys in keys_alike(manifests, table)]
+        return pl.concat(tables, how="diagonal_relaxed")
 
     def read_bytes(self, manifest: Manifest, name: str) -> bytes:
         """The bytes of a file of a version, as published.

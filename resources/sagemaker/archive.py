@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pydantic import ValidationError
 
 from gpu_ops.model_files import ModelFileError
+from gpu_ops.model_scores import Scores, model_scores
 from resources.model_store import (
     BOOSTER_FILE,
     CALIBRATION_FILE,
@@ -19,7 +20,6 @@ from resources.model_store import (
     EVALUATION_FILE,
     FOREST_FILE,
     Card,
-    Scores,
 )
 
 if TYPE_CHECKING:
@@ -128,9 +128,7 @@ class PackedModel:
         Raises:
             FeatureMismatchError: The features are not those of the model.
         """
-        margin = self.booster.predict_margin(features)
-        anomaly = self.forest.score(features, threads=threads)
-        return Scores(anomaly, margin, self.calibration.probability(margin))
+        return model_scores(self.booster, self.forest, self.calibration, features, threads=threads)
 
 
 def checked_card(files: Mapping[str, bytes]) -> Card:

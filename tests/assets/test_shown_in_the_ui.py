@@ -10,7 +10,9 @@ from dagster import DagsterEventType
 
 from fraud_assets import layers
 from fraud_assets.definitions import ASSETS
+from fraud_assets.partitions import LABEL_UPLOADS
 from gpu_ops.features import CATALOGUE
+from resources.manifests import Manifest
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Project, ProjectOf, Trained
@@ -20,6 +22,7 @@ Shown: TypeAlias = Mapping[str, Mapping[str, dg.MetadataValue]]
 NAMES = [asset.key.to_user_string() for asset in ASSETS]
 MADE_OF = {
     "raw_transactions": set[str](),
+    "raw_labels": {"raw_transactions"},
     "prepped_transactions": {"raw_transactions"},
     "augmented_transactions": {"raw_transactions", "prepped_transactions"},
     "account_graph": {"augmented_transactions"},
@@ -59,10 +62,29 @@ def refreshed(trained: "Trained", session_project_of: "ProjectOf") -> "Project":
 
 
 @pytest.fixture(scope="module")
-def shown(refreshed: "Project", trained: "Trained") -> Shown:
+def labelled(refreshed: "Project") -> Manifest:
+    """Two labels of the refreshed project's transactions that arrived apart from them."""
+    file = refreshed.folder / "verdicts.csv"
+    file.write_text(
+        "transaction_id,is_fraud,known_at,source\n"
+        "later-00001,fraud,2026-05-01T00:00:00Z,chargeback\n"
+        "later-00002,genuine,2026-05-01T00:00:00Z,analyst\n"
+    )
+    refreshed.uploads.land(file, "sim", labels=True)
+    (upload,) = refreshed.uploads.discover().new
+    refreshed.instance.add_dynamic_partitions(str(LABEL_UPLOADS.name), [upload.key])
+    refreshed.must("raw_labels", key=upload.key)
+    manifest = refreshed.versions.latest(layers.label_slot("sim", upload.key))
+    assert manifest is not None
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def shown(refreshed: "Project", labelled: Manifest, trained: "Trained") -> Shown:
     """What the UI shows of every asset after the whole path."""
     manifests = [
         refreshed.manifest("raw_transactions", trained.later),
+        labelled,
         refreshed.manifest("training_set"),
         refreshed.manifest("published_alerts"),
     ]
@@ -103,6 +125,10 @@ def test_no_stored_column_is_left_out(
     key = trained.later if name in layers.UPLOAD_LAYERS else None
     stored = refreshed.manifest(name, key).columns
     assert list(columns_of(shown, name)) == list(stored)
+
+
+def test_no_stored_column_of_labels_is_left_out(shown: Shown, labelled: Manifest) -> None:
+    assert list(columns_of(shown, "raw_labels")) == list(labelled.columns)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,7 +174,8 @@ def test_every_column_that_comes_from_upstream_is_traced(shown: Shown, name: str
 
 def test_the_model_is_shown_by_the_features_that_it_rests_on(shown: Shown) -> None:
     told = shown["fraud_model"]
-    assert told["dagster/row_count"].value == len([*CATALOGUE])
+    # The catalogue's features and the forest's score.
+    assert told["dagster/row_count"].value == len([*CATALOGUE]) + 1
     header, _, *lines = str(told["preview"].value).splitlines()
     assert header == "| feed | feature | gain | gain_share | splits |"
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]

@@ -39,16 +39,17 @@ def slow_label(
     ]
     frauds = [one for one in known if one["is_fraud"]]
     unexplained = [one for one in frauds if not is_large(one, rows)]
-    run = 0
+    run: list[Row] = []
     # Newest first, and of one moment the legitimate rows first: False sorts before True.
     for one in sorted(known, key=lambda one: (now - one["occurred_at"], one["is_fraud"])):
         if not one["is_fraud"]:
             break
-        run += 1
+        run.append(one)
     newest = max((one["occurred_at"] for one in frauds), default=None)
     values: dict[str, float | None] = {
         "known_fraud_share": divided(len(frauds), len(known)),
-        "known_fraud_run": run,
+        "known_fraud_run": len(run),
+        "known_fraud_run_age": (now - run[-1]["occurred_at"]) / SECOND if run else None,
         "time_since_known_fraud": None if newest is None else (now - newest) / SECOND,
         "unexplained_frauds": len(unexplained),
         "unexplained_fraud_share": divided(len(unexplained), len(frauds)),

@@ -76,6 +76,7 @@ def test_labels_may_become_known_in_any_order(table: Build) -> None:
         ]
     )
     assert values(rows, "known_fraud_run")[3:] == [1, 2, 1]
+    assert values(rows, "known_fraud_run_age")[3:] == [7200.0, 36000.0, 68400.0]
     assert values(rows, "time_since_known_fraud")[3:] == [7200.0, 28800.0, 68400.0]
     assert values(rows, "known_fraud_share")[3:] == [1.0, 1.0, pytest.approx(2 / 3)]
 
@@ -111,6 +112,7 @@ def test_what_broke_the_run_may_leave_the_window_before_it(table: Build) -> None
         ]
     )
     assert values(rows, "known_fraud_run")[4:] == [2, 1]
+    assert values(rows, "known_fraud_run_age")[4:] == [604_800.0, 604_800.0]
     assert values(rows, "known_fraud_share")[4:] == [1.0, 1.0]
 
 
@@ -120,7 +122,7 @@ def test_a_label_counts_only_after_the_moment_at_which_it_became_known(
 ) -> None:
     rows = table([at(HOUR, FRAUD, known=known), {"after": 2 * HOUR}])
     found = [last(rows, statistic) for statistic in LABEL_STRUCTURES]
-    assert found == ([1.0, 1, 3600.0, 1, 1.0] if seen else [None, 0, None, 0, None])
+    assert found == ([1.0, 1, 3600.0, 3600.0, 1, 1.0] if seen else [None, 0, None, None, 0, None])
 
 
 def test_a_label_before_its_event_counts_after_the_event(table: Build) -> None:

@@ -106,7 +106,7 @@ def test_a_whole_run(
     # Plans are what is proven here. Models and graph algorithms make none and need the GPU itself.
     monkeypatch.setattr(Engine, "device", "cpu")
     monkeypatch.setattr(graph, "graph_engine_of", lambda _: CpuGraphEngine())
-    monkeypatch.setattr(model, "fit", lambda rows, settings, _: fit(rows, settings, "cpu"))
+    monkeypatch.setattr(model, "fit", lambda rows, settings, _, **_more: fit(rows, settings, "cpu"))
 
     def call(*arguments: str) -> None:
         done = CliRunner().invoke(main, arguments)

@@ -14,8 +14,17 @@ from gpu_ops.metrics import average_precision
 from gpu_ops.model_files import ModelFileError, seal
 from gpu_ops.training_rows import TrainingTable
 
+# Every row and feature in every split, so that what a tree sees can be told by hand.
 PARAMS = BoosterParams(
-    least_rounds=1, rounds=40, stop_after=5, rounds_without_stopping=7, max_depth=3
+    least_rounds=1,
+    rounds=40,
+    stop_after=5,
+    rounds_without_stopping=7,
+    learning_rate=0.1,
+    max_depth=3,
+    min_child_weight=1.0,
+    subsample=1.0,
+    node_share=1.0,
 )
 
 
