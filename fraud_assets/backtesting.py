@@ -40,6 +40,7 @@ from gpu_ops.backtest_protocol import (
     BacktestProtocol,
     Fold,
     Removal,
+    rows_known,
     rows_to_test,
     training_rows,
 )
@@ -49,7 +50,6 @@ from gpu_ops.matrices import Float64Array
 from gpu_ops.own_model import HISTORY_FOLDS, EarlierFold, fit_own_model
 from gpu_ops.published_features import PUBLISHED, PUBLISHED_NAMES
 from gpu_ops.published_models import PUBLISHED_MODELS, fit_published
-from gpu_ops.splits import rows_in
 
 MODELS: Final = (OURS, *PUBLISHED_MODELS)
 """What can be asked for; `random` and `oracle` stand beside them always."""
@@ -150,7 +150,7 @@ class Backtest:
 
     def _fold(self, data: BacktestData, fold: Fold, capacity: Capacity) -> FoldResult:
         rows = data.rows.lazy()
-        train = training_rows(rows, fold).collect()
+        train = training_rows(rows, fold, self.feed.label_maturity).collect()
         test = rows_to_test(rows, fold, capacity.party).collect()
         self.say(
             f"fold {fold.number}, training from {fold.train.start:%Y-%m-%d}: {train.height:,} rows "
@@ -200,9 +200,9 @@ class Backtest:
         if older.train.start.date() < data.first.date():
             return None
         rows = data.rows.lazy()
-        train = training_rows(rows, older).collect()
-        known = pl.col("is_fraud").is_not_null() & (pl.col("label_known_at") < fold.cutoff)
-        test = rows.filter(rows_in(older.test) & known).collect()
+        maturity = self.feed.label_maturity
+        train = training_rows(rows, older, maturity).collect()
+        test = rows_known(rows, older.test, fold.cutoff, maturity).collect()
         file = self._files[OURS]
         return EarlierFold(
             with_features(train.select(_LABELS), file), with_features(test.select(_LABELS), file)

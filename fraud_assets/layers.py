@@ -72,9 +72,7 @@ def visible_labels(versions: Versions, feed: str) -> dict[str, Manifest]:
     """The visible version of each file of labels of a feed's transactions, by upload key."""
     found = versions.latest_below(f"{LABELS}/feed={feed}")
     return {
-        slot.upload_key: manifest
-        for slot, manifest in found.items()
-        if slot.upload_key is not None
+        slot.upload_key: manifest for slot, manifest in found.items() if slot.upload_key is not None
     }
 
 

@@ -163,11 +163,7 @@ def status_lines(
     labels: Sequence[LabelState] = (),
 ) -> Iterator[str]:
     """The state of the lake, for a person."""
-    stale = [
-        f"{one.upload.file}: it misses {_missed(one)}"
-        for one in states
-        if one.is_stale
-    ]
+    stale = [f"{one.upload.file}: it misses {_missed(one)}" for one in states if one.is_stale]
     damaged = [
         f"{one.upload.file}: {one.reason}"
         for one in states

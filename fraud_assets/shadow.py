@@ -2,19 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from fraud_assets import layers
 from fraud_assets.comparison import judged_from
+from fraud_assets.feeds import load_feeds
+from fraud_assets.judged_scores import judged_scores
+from fraud_assets.labels import FeedLabels
 from fraud_assets.scoring import NO_MODEL
 from gpu_ops.paired_bootstrap import Difference, Draws, average_precision_difference
 from gpu_ops.reference_model import RANDOM_ORDER
-from gpu_ops.splits import usable_labels
 from resources.manifests import Manifest
 from resources.registry import ModelRegistry
 from resources.settings import Settings
 from resources.versions import Versions
+
+_COLUMNS: Final = ("payer", "fraud_probability", "challenger_probability")
 
 
 @dataclass(frozen=True)
@@ -63,24 +68,28 @@ def shadow_of(versions: Versions, feed: str, settings: Settings, now: datetime) 
     Returns:
         None where no challenger has scored yet.
     """
-    scored = layers.visible(versions, "augmented_transactions", feed).values()
-    shadowed = [one for one in scored if _pair(one)[1] != NO_MODEL and one.rows]
+    scored = layers.visible(versions, "augmented_transactions", feed)
+    shadowed = [one for one in scored.values() if _pair(one)[1] != NO_MODEL and one.rows]
     if not shadowed:
         return None
     champion, challenger = _pair(max(shadowed, key=lambda one: (one.published_at, one.slot)))
-    mine = [one for one in shadowed if _pair(one) == (champion, challenger)]
+    mine = {key: one for key, one in scored.items() if _pair(one) == (champion, challenger)}
+    judged = judged_scores(versions, _labels(versions, feed, settings), mine, _COLUMNS, now)
+    if judged is None:
+        return None
     registry = ModelRegistry(versions)
     names = [name for name in (champion, challenger) if name != NO_MODEL]
     models = [registry.get(feed, int(name.rsplit("/", 1)[1])) for name in names]
     rows = (
-        versions.scan_all(mine)
-        .filter(
-            usable_labels(now).is_not_null(),
+        judged.filter(
+            pl.col("is_fraud").is_not_null(),
             pl.col("challenger_probability").is_not_null(),
             pl.col("occurred_at") >= max(judged_from(model.split) for model in models),
         )
-        .select("is_fraud", "payer", "fraud_probability", "challenger_probability")
+        .select("transaction_id", "is_fraud", *_COLUMNS)
         .collect()
+        # What two uploads hold counts once.
+        .unique("transaction_id", keep="first", maintain_order=True)
     )
     labels = rows["is_fraud"].to_numpy()
     return Shadow(
@@ -96,6 +105,14 @@ def shadow_of(versions: Versions, feed: str, settings: Settings, now: datetime) 
             Draws(settings.gate_resamples, settings.seed),
         ),
     )
+
+
+def _labels(versions: Versions, feed: str, settings: Settings) -> FeedLabels:
+    found = load_feeds(settings.feeds_dir)
+    if feed in found:
+        return FeedLabels.of(versions, found[feed])
+    # Its definition was taken away; what it has can still be shown.
+    return FeedLabels(layers.visible_labels(versions, feed))
 
 
 def _pair(scored: Manifest) -> tuple[str, str]:

@@ -94,4 +94,9 @@ def _lines(found: "Searched") -> Iterator[str]:
     if chosen.is_tuned:
         yield f"{figures}; the next training takes the best (fraud-assets train)"
     else:
-        yield f"{figures}; no more than chance, so training keeps the default"
+        under = (
+            ""
+            if chosen.confirmed_gain is None
+            else f" (under other seeds {chosen.confirmed_gain:+.4f} in the mean)"
+        )
+        yield f"{figures}{under}; no more than chance, so training keeps the default"

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from fraud_assets import layers
 from fraud_assets.comparison import judged_from
 from fraud_assets.feeds import Feed
+from fraud_assets.judged_scores import judged_scores
 from fraud_assets.labels import FeedLabels
-from gpu_ops.splits import usable_labels
 from gpu_ops.thresholds import Levels
 from gpu_ops.what_if import Conduct, Outcome, Released, outcome, released
 from resources.errors import LakeError
@@ -18,16 +18,7 @@ from resources.registry import ModelRegistry, ModelVersion
 from resources.settings import Settings
 from resources.versions import Versions
 
-_COLUMNS = (
-    "transaction_id",
-    "occurred_at",
-    "amount",
-    "fraud_probability",
-    "decision",
-    "in_sample",
-    "is_fraud",
-    "label_known_at",
-)
+_COLUMNS = ("amount", "fraud_probability", "decision", "in_sample")
 
 
 class WhatIfError(LakeError):
@@ -192,23 +183,17 @@ def _scored(
 ) -> pl.DataFrame:
     """What a model scored and was not made of, with the labels known by now."""
     visible = layers.visible(versions, "augmented_transactions", feed.name)
-    mine = [
-        one
-        for _, one in sorted(visible.items())
-        if one.rows and one.inputs.get("model") == champion.name
-    ]
-    if not mine:
+    mine = {key: one for key, one in visible.items() if one.inputs.get("model") == champion.name}
+    judged = judged_scores(versions, FeedLabels.of(versions, feed), mine, _COLUMNS, now)
+    if judged is None:
         raise WhatIfError(
             f"{champion.name} has scored no row yet; score the uploads first: fraud-assets run"
         )
     at = pl.col("occurred_at")
     start = max(filter(None, (span.start, judged_from(champion.split))))
     is_asked = (at >= start) if span.end is None else (at >= start) & (at < span.end)
-    rows = versions.scan_all(mine).select(_COLUMNS).filter(is_asked, ~pl.col("in_sample"))
     return (
-        FeedLabels.of(versions, feed)
-        .at(versions, rows, now)
-        .with_columns(usable_labels(now))
+        judged.filter(is_asked, ~pl.col("in_sample"))
         .collect()
         .unique("transaction_id", keep="first", maintain_order=True)
     )

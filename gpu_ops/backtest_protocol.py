@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from gpu_ops.labels import labels_at, no_events
 from gpu_ops.splits import Window, not_known_compromised, rows_in
 
 Removal = Literal["published", "known"]
@@ -121,16 +122,38 @@ class BacktestProtocol:
         return found
 
 
-def training_rows(rows: pl.LazyFrame, fold: Fold) -> pl.LazyFrame:
+def training_rows(
+    rows: pl.LazyFrame, fold: Fold, maturity: timedelta | None = None
+) -> pl.LazyFrame:
     """The rows of the training window whose label was known before the test began.
 
     Args:
         rows: `occurred_at`, `is_fraud` (null is unknown) and `label_known_at`.
         fold: Whose window.
+        maturity: As in `rows_known`.
     """
-    cutoff = pl.lit(fold.cutoff, dtype=pl.Datetime("us", "UTC"))
+    return rows_known(rows, fold.train, fold.cutoff, maturity)
+
+
+def rows_known(
+    rows: pl.LazyFrame, window: Window, moment: datetime, maturity: timedelta | None = None
+) -> pl.LazyFrame:
+    """The rows of a window whose label was known before a moment, with that label.
+
+    Args:
+        rows: As in `training_rows`, with the label that stands to this day.
+        window: Which rows.
+        moment: Of which labels are asked.
+        maturity: Age from which silence meant legitimate. A fraud reported later than that stood
+            as legitimate until then, which nobody could tell from the others; None: it was
+            unknown. With it rows need `transaction_id`.
+    """
+    chosen = rows.filter(rows_in(window))
+    if maturity is not None:
+        chosen = labels_at(chosen, no_events(), moment, maturity)
+    cutoff = pl.lit(moment, dtype=pl.Datetime("us", "UTC"))
     known = pl.col("is_fraud").is_not_null() & (pl.col("label_known_at") < cutoff)
-    return rows.filter(rows_in(fold.train) & known)
+    return chosen.filter(known)
 
 
 def rows_to_test(rows: pl.LazyFrame, fold: Fold, party: Party = "payer_id") -> pl.LazyFrame:

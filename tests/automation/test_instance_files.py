@@ -119,7 +119,9 @@ def test_sensors_run_without_being_switched_on(
     }
     assert found == {
         "uploads_sensor": ("RUNNING", 20),
+        "labels_sensor": ("RUNNING", 60),
         "first_model_sensor": ("RUNNING", 60),
+        "drift_retraining": ("RUNNING", 300),
         "refresh_sensor": ("RUNNING", 30),
         "failure_sensor": ("RUNNING", 30),
         "delivery_sensor": ("RUNNING", 30),

@@ -7,6 +7,8 @@ import dagster as dg
 import pytest
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import catalogue_digest, feed_catalogue
+from fraud_assets.feeds import load_feeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +29,13 @@ def seed(automation: "Automation", feed: str, *, days: int, frauds: bool = True)
         "is_fraud": [frauds and number % 2 == 0 for number in range(len(times))],
         "label_known_at": [at + timedelta(hours=1) for at in times],
     }
+    catalogue = catalogue_digest(feed_catalogue(load_feeds()[feed]))
     key = f"{feed}-a-1"
     raw = automation.publish(layers.upload_slot("raw_transactions", feed, key), table)
     automation.publish(
         layers.upload_slot("prepped_transactions", feed, key),
         {"occurred_at": times},
-        {raw.slot: raw.content_id},
+        {raw.slot: raw.content_id, "catalogue": catalogue},
     )
 
 

@@ -74,6 +74,23 @@ def test_training_needs_labels_known_before_the_test() -> None:
     assert kept == ["first", "last", "a moment earlier"]
 
 
+def test_a_fraud_reported_after_maturity_is_trained_on_as_it_stood_then() -> None:
+    """Silence meant legitimate after 5 days; the test begins on 8 August."""
+    rows = table(
+        ("reported in the test", moment(7, 25), True, 30),
+        ("reported before it", moment(7, 25), True, 10),
+        ("reported at once", moment(7, 25), True, 1),
+        ("legitimate", moment(7, 25), False, 5),
+    ).with_columns(transaction_id="payer_id")
+    kept = training_rows(rows, PROTOCOL.fold(0), timedelta(days=5))
+    assert dict(kept.select("payer_id", "is_fraud").collect().iter_rows()) == {
+        "reported in the test": False,
+        "reported before it": True,
+        "reported at once": True,
+        "legitimate": False,
+    }
+
+
 def test_who_leaves_the_test_by_either_rule() -> None:
     """Test days are 8 to 14 August; on day D the published rule looks at 25 July to D - 8."""
     frauds = {

@@ -35,6 +35,7 @@ def test_a_search_goes_on_where_it_was(
         "trials": 2,
         "default_average_precision": 0.5,
         "best_average_precision": 0.75,
+        "confirmed_gain": 0.25,
     }
     assert "trial 1: average precision 0.7500, 40 trees" in first.stderr
     more = cli(copied, "tune", "--feed", "sim", "--trials", "3")

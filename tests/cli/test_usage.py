@@ -100,6 +100,7 @@ def test_an_empty_lake(cli: Cli, tmp_path: Path) -> None:
     assert empty.exit_code == 0
     assert json.loads(empty.stdout) == {
         "uploads": [],
+        "labels": [],
         "problems": [],
         "assets": {},
         "model": {"version": None, "status": None, "metrics": {}, "feeds": {}},
@@ -147,7 +148,7 @@ def test_run_prints_one_json_object_and_tells_its_progress_elsewhere(
     cli: Cli, undisturbed: Path
 ) -> None:
     told = json.loads(cli(undisturbed, "run", "--json").stdout)
-    assert list(told) == ["uploads", "problems", "assets", "model", "alerts"]
+    assert list(told) == ["uploads", "labels", "problems", "assets", "model", "alerts"]
     (upload,) = told["uploads"]
     assert {name: upload[name] for name in upload if name != "key"} == {
         "feed": "sim",

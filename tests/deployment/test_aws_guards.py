@@ -15,7 +15,8 @@ BUCKET = f"arn:aws:s3:::{FILLED['BUCKET']}"
 
 
 def statement(name: str, sid: str) -> dict[str, Any]:
-    (found,) = [one for one in filled(AWS / "policies" / name)["Statement"] if one["Sid"] == sid]
+    statements: list[dict[str, Any]] = filled(AWS / "policies" / name)["Statement"]
+    (found,) = [one for one in statements if one["Sid"] == sid]
     return found
 
 

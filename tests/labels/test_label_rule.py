@@ -191,3 +191,15 @@ def test_equal_to_the_rule_at_every_moment(
             for said, known in labels(labels_from(frame, heard, since, length))
         ]
         assert seen == expected
+
+
+def test_whoever_speaks_at_the_moment_of_maturity_is_heard_and_silence_is_not() -> None:
+    events = events_of(("a", True, 30.0, "somebody"))
+    rows = rows_of(("a", 0.0, None, None))
+    assert labels(labels_at(rows, events, day(31), timedelta(days=30))) == [(True, 30.0)]
+
+
+def test_of_a_transaction_in_two_uploads_the_first_tells_its_label() -> None:
+    events = events_of(("a", None, 5.0, "analyst"))
+    rows = rows_of(("a", 0.0, True, 1.0), ("a", 0.0, False, 2.0))
+    assert labels(labels_at(rows, events, day(9))) == [(True, 1.0), (True, 1.0)]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import catalogue_digest, feed_catalogue
 from fraud_assets.feeds import Feed, load_feeds
 from fraud_assets.labelled_rows import training_frame
 from fraud_assets.labels import REACH, FeedLabels
@@ -61,7 +62,8 @@ def store(versions: Versions, rows: Sequence[tuple[str, float, str, bool | None]
         layers.upload_slot("prepped_transactions", FEED.name, "one"), "by-hand"
     )
     attempt.write_table(raw.select("transaction_id", "occurred_at", feature=pl.lit(1.0)))
-    return Source(kept, versions.publish(attempt, inputs={kept.slot: kept.content_id}))
+    inputs = {kept.slot: kept.content_id, "catalogue": catalogue_digest(feed_catalogue(FEED))}
+    return Source(kept, versions.publish(attempt, inputs=inputs))
 
 
 def judge(
@@ -156,3 +158,47 @@ def test_a_feed_without_labels_says_so_until_some_land(versions: Versions) -> No
     assert before == trained_on(ready[1])
     judge(versions, [("t-1", True, 2, "chargeback"), ("t-35", True, 37, "chargeback")])
     assert trained_on(assess(versions, patient, settings, now)) != before
+
+
+def test_a_payer_is_left_out_of_the_test_from_the_day_after_a_fraud_was_known(
+    versions: Versions,
+) -> None:
+    source = store(
+        versions,
+        [
+            ("of-the-file", 1, "ann", True),
+            ("known-at-midnight", 2, "bob", None),
+            ("known-that-day", 3, "cat", None),
+            ("cleared-at-midnight", 4, "dan", True),
+            ("test-of-ann", 15.4, "ann", False),
+            ("test-of-bob", 15.5, "bob", False),
+            ("test-of-cat", 15.6, "cat", False),
+            ("test-of-dan", 15.7, "dan", False),
+        ],
+    )
+    late = judge(
+        versions,
+        [
+            ("known-at-midnight", True, 15, "chargeback"),
+            ("known-that-day", True, 15.1, "chargeback"),
+            ("cleared-at-midnight", False, 15, "analyst"),
+        ],
+    )
+    # What becomes known or is taken back at a moment is so after it, and a day counts as a whole.
+    assert labels(versions, source, late) == {
+        "of-the-file": ("train", True),
+        "cleared-at-midnight": ("train", True),
+        "test-of-bob": ("test", False),
+        "test-of-cat": ("test", False),
+    }
+
+
+def test_quick_labels_do_not_shorten_how_long_silence_has_to_last(versions: Versions) -> None:
+    # All but two frauds come with their file, within half a day.
+    store(versions, [(f"t-{one}", one / 4, f"payer-{one}", False) for one in range(240)])
+    judge(versions, [("t-4", True, 2, "chargeback"), ("t-140", True, 36, "chargeback")])
+    settings = Settings.model_validate({"min_fraud_labels": 1})
+    patient = FEED.model_copy(update={"label_maturity": 10 * DAY})
+    found = assess(versions, patient, settings, START + 70 * DAY)
+    assert isinstance(found, Trainable), found
+    assert found.split.label_delay == 10 * DAY

@@ -203,12 +203,36 @@ def test_the_default_stays_unless_it_is_beaten_by_more_than_chance(
         StoredTrial(settings={"max_depth": depth}, average_precision=found, trees=50, seconds=1)
         for depth, found in ((5, default), (3, 0.1), (7, best))
     )
-    assert choose(trials) == ChosenSettings(
-        settings={"max_depth": 7} if is_tuned else {},
-        trials=3,
-        default_average_precision=default,
-        best_average_precision=best,
-    )
+    for gain in (0.004, 0.02):
+        assert choose(trials, lambda one, gain=gain: gain * (one is trials[2])) == ChosenSettings(  # type: ignore[misc]
+            settings={"max_depth": 7} if is_tuned and gain > 0.01 else {},
+            trials=3,
+            default_average_precision=default,
+            best_average_precision=best,
+            confirmed_gain=gain if is_tuned else None,
+        )
+
+
+def test_the_best_must_be_best_under_other_seeds_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {3: 0.7, 4: 0.50, 5: 0.54, 6: 0.52}
+    tried: list[tuple[float, int]] = []
+
+    def lucky(one: dict[str, float], *_a: object, seed: int, **_o: object) -> Trial:
+        tried.append((one["max_depth"], seed))
+        return Trial(one, 0.5 if one["max_depth"] == 5 else found[seed], 40)
+
+    monkeypatch.setattr(tuning, "try_settings", lucky)
+    monkeypatch.setattr(tuning, "next_settings", lambda e, _: {"max_depth": 5 + 2 * len(e)})
+    chosen = tune(lake(tmp_path), ROWS, SETTINGS, Bounds(2)).chosen
+    assert chosen.confirmed_gain == pytest.approx(0.02)
+    assert chosen.settings == {"max_depth": 7}
+    assert tried == [(5, 3), (7, 3), (7, 4), (7, 5), (7, 6), (5, 4), (5, 5), (5, 6)]
+    found[5] = 0.46
+    chosen = tune(lake(tmp_path / "other"), ROWS, SETTINGS, Bounds(2)).chosen
+    assert chosen.confirmed_gain == pytest.approx(-0.02 / 3)
+    assert chosen.settings == {}
 
 
 def test_training_takes_what_was_found_for_the_same_features_alone(
@@ -257,7 +281,11 @@ def test_training_takes_what_was_found_for_the_same_features_alone(
 
 def test_the_card_and_a_training_job_know_what_was_found() -> None:
     chosen = ChosenSettings(
-        settings=OTHER, trials=12, default_average_precision=0.61, best_average_precision=0.64
+        settings=OTHER,
+        trials=12,
+        default_average_precision=0.61,
+        best_average_precision=0.64,
+        confirmed_gain=0.02,
     )
     given = Hyperparameters.of("sim", SPLIT, SETTINGS, on_gpu=False).model_copy(
         update={"chosen": chosen.model_dump_json()}
@@ -271,6 +299,7 @@ def test_the_card_and_a_training_job_know_what_was_found() -> None:
         "tuning_trials": 12,
         "tuning_default_average_precision": 0.61,
         "tuning_best_average_precision": 0.64,
+        "tuning_confirmed_gain": 0.02,
     }
     assert fit(ROWS, SETTINGS, "cpu").card.parameters["tuned"] is False
 

@@ -79,16 +79,16 @@ def test_an_interrupted_job_goes_on_after_its_last_step(
         os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(anomaly, "fit_forest", machine_taken_away)
+        patch.setattr(modelling, "train_booster", machine_taken_away)
         with pytest.raises(SystemExit) as ended:
             sagemaker_train.main([])
     assert ended.value.code == 143
     assert files(container.model) == {}
 
     def twice(*_a: object, **_o: object) -> None:
-        raise AssertionError("the trees were grown again")
+        raise AssertionError("the forest was fitted again")
 
-    monkeypatch.setattr(modelling, "train_booster", twice)
+    monkeypatch.setattr(anomaly, "fit_forest", twice)
     assert sagemaker_train.main([]) == 0
     assert files(container.model) == local
 
