@@ -9,7 +9,7 @@ GPU_STAMP := $(GPU_VENV)/.installed
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: setup demo demo-aws images dev test test-gpu-plans lint format benchmark clean
+.PHONY: setup demo demo-aws images dev test test-slow test-gpu-plans lint format benchmark clean
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
 
@@ -24,7 +24,7 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 
 # Idempotent: the same seed makes the same files, and a file that is known is not taken in twice.
 demo: setup
-	$(BIN)/fraud-assets simulate --rows 200000 --days 60 --rings 60 --seed 7 --files 2 --out build/demo
+	$(BIN)/fraud-assets simulate --rows 200000 --days 60 --rings 200 --seed 7 --files 2 --out build/demo
 	$(BIN)/fraud-assets land build/demo/*.csv --feed sim
 	$(BIN)/fraud-assets run
 	@echo
@@ -58,7 +58,11 @@ lint: setup
 
 # Threads are held at one a worker: two cores shared by two workers gain nothing from more.
 test: lint
-	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 $(BIN)/pytest --numprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 $(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not slow'
+
+# What make test leaves out: whole runs that are killed, damaged or fed bad files, case by case.
+test-slow: setup
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2 $(BIN)/pytest --numprocesses 2 --dist worksteal -m slow
 
 # Opt-in: 9 GB of RAPIDS wheels in an environment of their own, and no GPU needed; see docs/gpu.md.
 # The second line: the loops that Numba compiles, with the older version that RAPIDS asks for.

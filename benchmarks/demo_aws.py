@@ -184,7 +184,7 @@ def main() -> None:
             shutil.copy(REPOSITORY / "dagster.yaml", place.folder / "instance")
         files = out / "files"
         folder.call(
-            *("simulate", "--rows", str(chosen.rows), "--days", "60", "--rings", "60"),
+            *("simulate", "--rows", str(chosen.rows), "--days", "60", "--rings", "200"),
             *("--seed", "7", "--files", "2", "--out", str(files)),
         )
         for place in (folder, s3):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud_assets import layers
+from fraud_assets.feed_catalogue import catalogue_digest, feed_catalogue
 from fraud_assets.feeds import load_feeds
 from fraud_assets.labelled_rows import MisplacedFeaturesError, training_frame
 from fraud_assets.training import (
@@ -90,7 +91,7 @@ def store(versions: Versions, key: str, events: Sequence[Event]) -> Source:
     features = table.select(
         "transaction_id", "occurred_at", place=(pl.col("amount") - 10.0).cast(pl.Float32)
     )
-    made_of = {raw.slot: raw.content_id}
+    made_of = {raw.slot: raw.content_id, "catalogue": catalogue_digest(feed_catalogue(FEED))}
     return Source(raw, _publish(versions, "prepped_transactions", key, features, made_of))
 
 

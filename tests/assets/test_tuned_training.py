@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fraud_assets.feeds import load_feeds
 from fraud_assets.prepped import CATALOGUE_DIGEST
 from fraud_assets.training import TRAINED_ON
@@ -27,6 +29,7 @@ FOUND = Study(
 )
 
 
+@pytest.mark.slow
 def test_after_a_search_training_is_due_and_takes_what_was_found(
     trained: "Trained", copy_of: "ProjectOf"
 ) -> None:

@@ -67,17 +67,17 @@ def problems(cli: Cli, place: Path) -> str:
 @pytest.mark.parametrize(
     ("what", "how", "words"),
     [
-        ("raw", "corrupted manifest", MANIFEST_WORDS),
+        pytest.param("raw", "corrupted manifest", MANIFEST_WORDS, marks=pytest.mark.slow),
         ("raw", "missing part", MISSING_WORDS),
-        ("prepped", "truncated manifest", MANIFEST_WORDS),
-        ("augmented", "part of another size", SIZE_WORDS),
-        ("account_graph", "missing part", MISSING_WORDS),
-        ("fraud_rings", "corrupted manifest", MANIFEST_WORDS),
+        pytest.param("prepped", "truncated manifest", MANIFEST_WORDS, marks=pytest.mark.slow),
+        pytest.param("augmented", "part of another size", SIZE_WORDS, marks=pytest.mark.slow),
+        pytest.param("account_graph", "missing part", MISSING_WORDS, marks=pytest.mark.slow),
+        pytest.param("fraud_rings", "corrupted manifest", MANIFEST_WORDS, marks=pytest.mark.slow),
         ("published_alerts", "corrupted manifest", MANIFEST_WORDS),
-        ("published_alerts", "missing part", MISSING_WORDS),
+        pytest.param("published_alerts", "missing part", MISSING_WORDS, marks=pytest.mark.slow),
         ("model", "truncated manifest", MANIFEST_WORDS),
-        ("model", "missing part", MISSING_WORDS),
-        ("verdicts", "corrupted manifest", MANIFEST_WORDS),
+        pytest.param("model", "missing part", MISSING_WORDS, marks=pytest.mark.slow),
+        pytest.param("verdicts", "corrupted manifest", MANIFEST_WORDS, marks=pytest.mark.slow),
     ],
 )
 def test_status_names_it_and_run_repairs_it(  # noqa: PLR0917 - four of them are fixtures

@@ -30,14 +30,19 @@ def outbox_ids(place: Path) -> list[str]:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "kill",
     [
-        (
-            "raw",
-            "before",
-            ["raw", "prepped", "augmented", "forests", "training", "models", "graphs", "alerts"],
+        pytest.param(
+            (
+                "raw",
+                "before",
+                [
+                    *("raw", "prepped", "augmented", "forests"),
+                    *("training", "models", "graphs", "alerts"),
+                ],
+            ),
+            marks=pytest.mark.slow,
         ),
         # In the pool: its slot must be freed.
         (
@@ -45,7 +50,9 @@ def outbox_ids(place: Path) -> list[str]:
             "writing",
             ["augmented", "forests", "training", "models", "graphs", "alerts"],
         ),
-        ("models/sim", "after", ["models", "graphs", "alerts"]),
+        pytest.param(
+            ("models/sim", "after", ["models", "graphs", "alerts"]), marks=pytest.mark.slow
+        ),
         # Published, and the outbox not told yet.
         ("alerts/published_alerts", "after", ["graphs", "alerts"]),
     ],

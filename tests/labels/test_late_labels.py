@@ -108,6 +108,7 @@ def at(day: float) -> str:
     return (START + timedelta(days=day)).isoformat()
 
 
+@pytest.mark.slow
 def test_features_know_each_label_from_its_own_moment_on(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
