@@ -217,12 +217,12 @@ def train_booster(
     if not train.has_both_classes:
         raise ValueError("the training rows have only one class: there is nothing to tell apart")
     settings = params.for_xgboost(device, threads)
-    rows = _quantized(train, train.columns, params.max_bin, threads, None)
+    rows = _quantized(train, params.max_bin, threads)
     if not validation.has_both_classes:
         model = xgboost.train(settings, rows, params.rounds_without_stopping)
         trees = params.rounds_without_stopping
         return Booster(_for_scoring(model), train.columns, TrainingReport(trees, trees, ()))
-    later = _quantized(validation, train.columns, params.max_bin, threads, rows)
+    later = _as_they_are(validation, train.columns, threads)
     history: dict[str, dict[str, list[float]]] = {}
     model = xgboost.train(
         settings,
@@ -239,25 +239,35 @@ def train_booster(
     return Booster(_for_scoring(model[:kept]), train.columns, report)
 
 
-def _quantized(
-    table: TrainingTable,
-    columns: Sequence[str],
-    max_bin: int,
-    threads: int,
-    reference: "xgboost.QuantileDMatrix | None",
-) -> "xgboost.QuantileDMatrix":
+def _quantized(table: TrainingTable, max_bin: int, threads: int) -> "xgboost.QuantileDMatrix":
+    import xgboost
+
+    return xgboost.QuantileDMatrix(
+        table.features,
+        label=table.labels,
+        weight=table.weights,
+        feature_names=list(table.columns),
+        max_bin=max_bin,
+        nthread=threads,
+    )
+
+
+def _as_they_are(table: TrainingTable, columns: Sequence[str], threads: int) -> "xgboost.DMatrix":
+    """Rows to be scored each round, with `columns` in this order.
+
+    Not as bins: XGBoost 3.2 takes 25 times as long to score those (67,000 rows of 130 features:
+    0.39 s a round instead of 0.016 s).
+    """
     import xgboost
 
     order = [table.columns.index(name) for name in columns]
     same = order == list(range(len(order)))
-    return xgboost.QuantileDMatrix(
+    return xgboost.DMatrix(
         table.features if same else np.ascontiguousarray(table.features[:, order]),
         label=table.labels,
         weight=table.weights,
         feature_names=list(columns),
-        max_bin=max_bin,
         nthread=threads,
-        ref=reference,
     )
 
 
