@@ -104,6 +104,7 @@ def test_status_names_it_and_run_repairs_it(  # noqa: PLR0917 - four of them are
     assert (again.exit_code, json.loads(again.stdout)["assets"]) == (0, {})
 
 
+@pytest.mark.slow
 def test_published_alerts_keep_who_published_them(
     cli: Cli, undisturbed: Path, copied: Path, tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_published_alerts_keep_who_published_them(
     assert sorted(told) == pl.read_parquet(before)["alert_id"].sort().to_list()
 
 
+@pytest.mark.slow
 def test_alerts_that_were_neither_told_nor_readable_are_published_anew(
     cli: Cli, tables: Tables, undisturbed: Path, copied: Path
 ) -> None:
@@ -137,6 +139,7 @@ def test_alerts_that_were_neither_told_nor_readable_are_published_anew(
     assert tables(copied)["published_alerts"].equals(expected)
 
 
+@pytest.mark.slow
 def test_an_unreadable_outbox_is_named_and_nothing_is_published_over_it(
     cli: Cli, copied: Path
 ) -> None:
@@ -180,6 +183,7 @@ def test_export_of_a_damaged_table_says_so(cli: Cli, copied: Path, tmp_path: Pat
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_received_bytes_that_are_gone_are_taken_from_landing_again(
     cli: Cli, tables: Tables, undisturbed: Path, copied: Path
 ) -> None:
@@ -191,6 +195,7 @@ def test_received_bytes_that_are_gone_are_taken_from_landing_again(
     assert tables(copied)["raw_transactions"].equals(tables(undisturbed)["raw_transactions"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["missing", "other bytes"])
 def test_received_bytes_that_are_damaged_for_good_are_named(
     cli: Cli, copied: Path, how: str
