@@ -152,6 +152,7 @@ def test_an_unreadable_outbox_is_named_and_nothing_is_published_over_it(
     assert len(list((copied / "lake" / "alerts" / "published_alerts" / "manifest").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_everything_damaged_at_once_is_repaired_in_one_run(
     cli: Cli, tables: Tables, undisturbed: Path, copied: Path
 ) -> None:

@@ -45,10 +45,13 @@ def outbox_ids(place: Path) -> list[str]:
             marks=pytest.mark.slow,
         ),
         # In the pool: its slot must be freed.
-        (
-            "augmented",
-            "writing",
-            ["augmented", "forests", "training", "models", "graphs", "alerts"],
+        pytest.param(
+            (
+                "augmented",
+                "writing",
+                ["augmented", "forests", "training", "models", "graphs", "alerts"],
+            ),
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ("models/sim", "after", ["models", "graphs", "alerts"]), marks=pytest.mark.slow

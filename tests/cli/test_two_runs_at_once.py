@@ -56,6 +56,7 @@ def test_two_runs_at_once_give_one_result(
     assert len(told) == len(set(told)) == len(expected["published_alerts"])
 
 
+@pytest.mark.slow
 def test_a_ranking_that_another_run_overtook_is_no_failure(
     cli: Cli, tables: Tables, undisturbed: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_ranking_that_another_run_overtook_is_no_failure(
     assert len(list((copied / "lake" / "outbox" / "alerts").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_slept_while_another_published_goes_on(
     cli: Cli, tables: Tables, undisturbed: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
