@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from fraud_assets.feeds import Feed, read_upload
 from fraud_assets.feeds.reading import SOURCE_ROW, held, open_table
+from fraud_assets.labelled_features import LateLabels, labelled_features
 from gpu_ops.backtest_figures import SCENARIO
 from gpu_ops.backtest_protocol import BacktestError
 from gpu_ops.canonical import CANONICAL_SCHEMA
@@ -100,25 +101,39 @@ def write_features(
     catalogue: Catalogue,
     names: Sequence[str],
     *,
+    maturity: timedelta | None,
     engine: Engine,
     path: Path,
 ) -> None:
     """Compute features of the targets from all rows before them, into a file.
+
+    Each target sees the labels of its own moment: a fraud that was reported late stood as
+    legitimate from the feed's maturity until then, as the prepped layer has it.
 
     Args:
         rows: Canonical, the whole file.
         is_target: Which rows get features.
         catalogue: The features.
         names: Those to keep.
+        maturity: Of the feed's labels.
         engine: Where the plans run.
         path: The Parquet file: `transaction_id` and the features, in the order of the rows.
     """
     folder = path.with_suffix("")
     folder.mkdir()
-    canonical = rows.lazy().select(pl.exclude(SCENARIO))
-    table = feature_table(
-        canonical, is_target=is_target, engine=engine, catalogue=catalogue, scratch=folder
-    )
+
+    def plan(known: pl.LazyFrame, chosen: pl.Expr, into: Path) -> pl.LazyFrame:
+        return feature_table(
+            known,
+            is_target=chosen,
+            engine=engine,
+            catalogue=catalogue,
+            scratch=into,
+        )
+
+    canonical = rows.lazy().select(pl.exclude(SCENARIO)).with_columns(is_target=is_target)
+    labels = LateLabels(no_events(), maturity, has_any=maturity is not None)
+    table = labelled_features(canonical, labels, plan, folder)
     engine.write(table.select(ID, "occurred_at", *names), path)
 
 

@@ -129,6 +129,7 @@ class Backtest:
                     _between(folds[-1].train.start, end),
                     PUBLISHED,
                     PUBLISHED_NAMES,
+                    maturity=self.feed.label_maturity,
                     engine=self.engine,
                     path=self._files["published"],
                 )
@@ -144,6 +145,7 @@ class Backtest:
                     _between(oldest.train.start, end),
                     catalogue,
                     feature_names(catalogue),
+                    maturity=self.feed.label_maturity,
                     engine=self.engine,
                     path=self._files[OURS],
                 )
