@@ -153,7 +153,11 @@ class Pipeline:
         models = state.broken_models(self.versions, sorted(self.feeds))
         for problem in models.values():
             self._say(f"repairing: {problem}")
-        ready, _ = self._ready(sorted(models))
+        undecided = {name: self._plan.awaits_decision(name) for name in models}
+        for why in undecided.values():
+            if why is not None:
+                self._trouble(why)
+        ready, _ = self._ready(sorted(name for name, why in undecided.items() if why is None))
         if ready:
             self._train(ready)
         for feed in state.broken_forests(self.versions, sorted(models)):

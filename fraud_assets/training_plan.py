@@ -18,7 +18,10 @@ from fraud_assets.training import (
     trained_on,
 )
 from fraud_assets.tuned_settings import chosen_settings
-from resources.registry import ModelRegistry, ModelVersion
+from gpu_ops.gate import Status
+from gpu_ops.model_files import ModelFileError
+from resources.errors import LakeError
+from resources.registry import ModelRegistry, ModelVersion, RegistryEntry
 from resources.settings import Settings
 from resources.versions import Versions
 
@@ -68,8 +71,7 @@ class TrainingPlan:
         known. What a model was trained on is in its manifest, so a run that was killed between
         reading new rows and training them is made up for.
         """
-        newest = self._registry.latest(feed)
-        verdict = None if newest is None else self._registry.standing(feed).get(newest.version)
+        newest, verdict = self._newest(feed)
         if newest is None or verdict is None:
             return None
         if newest.manifest.extra.get(TRAINED_ON) != self._would_train_on(feed):
@@ -78,6 +80,33 @@ class TrainingPlan:
             f"no model for {feed}: {feed}-{newest.version} is {verdict.status.lower()} and "
             f"nothing new was landed; {'; '.join(verdict.reasons)}"
         )
+
+    def awaits_decision(self, feed: str) -> str | None:
+        """What a person has to decide before training a feed with a damaged champion could help.
+
+        None where the newest model is the damaged one, or cannot be read: training replaces it.
+        """
+        try:
+            newest, verdict = self._newest(feed)
+            if newest is None or verdict is None or verdict.status is Status.APPROVED:
+                return None
+            if self.nothing_new(feed) is None:
+                return None
+        except (LakeError, ModelFileError):
+            return None
+        return (
+            f"the champion of {feed} is damaged, and training anew could only end as "
+            f"{feed}-{newest.version} did ({verdict.status.lower()}: {'; '.join(verdict.reasons)});"
+            f" decide with 'fraud-assets models approve {feed}-{newest.version}' or "
+            f"'fraud-assets models rollback --feed {feed}'"
+        )
+
+    def _newest(self, feed: str) -> tuple[ModelVersion | None, RegistryEntry | None]:
+        """The model trained last, and the latest verdict on it."""
+        newest = self._registry.latest(feed)
+        if newest is None:
+            return None, None
+        return newest, self._registry.standing(feed).get(newest.version)
 
     def _would_train_on(self, feed: str) -> dict[str, JsonValue]:
         found = self._assess(feed)

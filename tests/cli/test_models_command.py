@@ -24,7 +24,7 @@ def challenged(place: Path) -> None:
     for file in first.manifest.files:
         data = versions.read_bytes(first.manifest, file.name)
         attempt.write_bytes(file.name, data + b"\n" if file.name == CARD_FILE else data)
-    versions.publish(attempt, inputs={"made": "again"})
+    versions.publish(attempt, inputs={"made": "again"}, extra=first.manifest.extra)
     registry.register("sim", 2, Verdict(Status.PENDING, ("few frauds",)), by="gate")
 
 
@@ -75,6 +75,24 @@ def test_list_show_approve_and_rollback(cli: Cli, copied: Path) -> None:
     log = cli(copied, "models", "show", "sim-2").stdout
     assert "Approved (was Pending) by ann: fits March" in log
     assert "Rejected (was Approved) by bob: rolled back: too many alerts" in log
+
+
+def test_a_damaged_champion_with_a_model_that_waits_is_left_to_a_person(
+    cli: Cli, copied: Path
+) -> None:
+    """Training on the same rows could only end as the second model did, at every run anew."""
+    challenged(copied)
+    first = json.loads((copied / "lake/models/sim/manifest/1.json").read_text())
+    (copied / f"lake/models/sim/attempt={first['attempt']}/booster.ubj").unlink()
+    told = cli(copied, "run")
+    assert told.exit_code == 1
+    assert "fraud-assets models approve sim-2" in told.stderr
+    assert "pending: few frauds" in told.stderr
+    listed = json.loads(cli(copied, "models", "list", "--json").stdout)["models"]
+    assert [one["version"] for one in listed] == ["sim-2", "sim-1"]
+    why = ("--by", "ann", "--reason", "the other one is damaged")
+    assert cli(copied, "models", "approve", "sim-2", *why).exit_code == 0
+    assert cli(copied, "run").exit_code == 0
 
 
 def test_what_is_not_there_is_said(cli: Cli, copied: Path, tmp_path: Path) -> None:
