@@ -80,9 +80,10 @@ def fit_own_model(
     """Fits on the whole training window, with the number of trees chosen on earlier folds.
 
     Each of up to `REHEARSALS` earlier folds is trained and stopped on its own test; the median of
-    their numbers of trees counts, since one week's best is mostly chance. The newest one's scores,
-    out of time, calibrate. Then all training rows are fitted with that many trees. Without such a
-    fold `params.rounds_without_stopping` trees are grown and the booster's own probability stays.
+    their numbers of trees counts, since one week's best is mostly chance. A model of the newest one
+    with that many trees calibrates by its scores out of time; then all training rows are fitted
+    with as many. Without such a fold `params.rounds_without_stopping` trees are grown and the
+    booster's own probability stays.
 
     Args:
         train: Identifiers, features, `is_fraud` (none null) and, if sampled, `weight`.
@@ -96,6 +97,7 @@ def fit_own_model(
     """
     chosen = params or BoosterParams()
     rounds: list[int] = []
+    newest: tuple[TrainingTable, TrainingTable] | None = None
     calibration = Calibration(
         method="identity", slope=1.0, intercept=0.0, reason="no earlier fold to calibrate on"
     )
@@ -107,12 +109,15 @@ def fit_own_model(
         rehearsal = train_booster(table, later, chosen, device=device, threads=threads)
         if rehearsal.report is None:
             raise TypeError("a booster that was just trained has a report")
-        if not rounds:
-            margin = rehearsal.predict_margin(_frame(later), device=device)
-            calibration = fit_calibration(margin, later.labels, later.weights)
+        newest = newest or (table, later)
         rounds.append(rehearsal.report.rounds)
-    forest, table, _ = _scored(train, train.head(0), chosen.seed, threads)
     trees = int(median(rounds)) if rounds else chosen.rounds_without_stopping
+    if newest is not None:
+        fitted_on, later = newest
+        rehearsal = _refit(fitted_on, chosen, trees, device, threads)
+        margin = rehearsal.predict_margin(_frame(later), device=device)
+        calibration = fit_calibration(margin, later.labels, later.weights)
+    forest, table, _ = _scored(train, train.head(0), chosen.seed, threads)
     booster = _refit(table, chosen, trees, device, threads)
     reason = (
         f"the median of {len(rounds)} earlier folds"
