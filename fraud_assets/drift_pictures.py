@@ -56,7 +56,7 @@ def score_shift(record: WindowRecord) -> bytes:
         axes.set_yscale("log")
     axes.set(xlim=(0, 1), xlabel="fraud probability", ylabel="share of rows")
     axes.set_title(f"{record.feed}, model {record.model}", fontsize=10)
-    axes.legend(fontsize=9, frameon=False)
+    axes.legend(loc="upper right", fontsize=9, frameon=False)
     return png_of(figure)
 
 

@@ -51,7 +51,7 @@ def precision_recall_picture(evaluation: Evaluation, *, title: str) -> bytes:
         axes.plot(*at_capacity, "o", color=_MONEY, markersize=8, label=label)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
     axes.set_title(f"{title}: {evaluation.positives:,} frauds in {evaluation.rows:,} payments")
-    axes.legend(loc="best", fontsize=9, frameon=False)
+    axes.legend(loc="lower right", fontsize=9, frameon=False)
     return png_of(figure)
 
 
@@ -72,7 +72,7 @@ def score_histogram(scores: pl.Series, name: str) -> bytes:
         axes.hist(known, bins=np.linspace(0.0, 1.0, 51).tolist(), color=_ACCENT, log=True)
         high = float(np.quantile(known, 0.99))
         axes.axvline(high, color=_MONEY, linestyle="--", label=f"highest 1 % from {high:.3f}")
-        axes.legend(fontsize=9, frameon=False)
+        axes.legend(loc="upper right", fontsize=9, frameon=False)
     else:
         axes.text(0.5, 0.5, "no scores", ha="center", color=_INK)
     axes.set(xlim=(0, 1), xlabel=name.replace("_", " "), ylabel="rows")

@@ -44,7 +44,8 @@ class FeatureMismatchError(ValueError):
 
 def check_columns(found: Sequence[str], wanted: Sequence[str], *, allow_extra: bool) -> None:
     """Raises FeatureMismatchError unless `wanted` are the feature columns found, in any order."""
-    missing = [name for name in wanted if name not in set(found)]
+    present = set(found)
+    missing = [name for name in wanted if name not in present]
     known = {*wanted, *IDENTIFIERS}
     extra = [] if allow_extra else [name for name in found if name not in known]
     if missing or extra:
@@ -59,7 +60,10 @@ def feature_matrix(frame: pl.DataFrame, columns: Sequence[str]) -> Float32Array:
         ValueError: A value is infinite in float32; the message names the columns.
     """
     check_columns(frame.columns, columns, allow_extra=True)
-    values = frame.select(pl.col(name).cast(pl.Float32) for name in columns)
+    # Without expressions: they would be most of the time that a single row takes.
+    values = frame[list(columns)]
+    if any(dtype != pl.Float32 for dtype in values.dtypes):
+        values = values.cast(pl.Float32)
     matrix = np.ascontiguousarray(values.to_numpy(order="c"), dtype=np.float32)
     infinite: npt.NDArray[np.bool_] = np.isinf(matrix)
     if infinite.any():
