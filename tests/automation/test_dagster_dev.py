@@ -24,7 +24,7 @@ from resources.versions import Versions
 from simulator import simulate
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
-DEADLINE_SECONDS: Final = 240.0
+DEADLINE_SECONDS: Final = 420.0
 STOP_SECONDS: Final = 90.0
 LONG_AGO: Final = 1_767_225_600.0
 GOOD: Final = "sim-payments-"

@@ -14,7 +14,7 @@ QUEUE = "gpu-spot"
 DEFINITION = "fraud-gpu"
 
 
-def ended(batch: Batch, job_id: str, seconds: float = 30) -> JobStatus:
+def ended(batch: Batch, job_id: str, seconds: float = 120) -> JobStatus:
     """The status of a job once it has ended."""
     deadline = time.monotonic() + seconds
     while (status := batch.describe([job_id])[job_id]).status not in ENDED:
@@ -23,7 +23,7 @@ def ended(batch: Batch, job_id: str, seconds: float = 30) -> JobStatus:
     return status
 
 
-def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
     """Returns once something is so."""
     deadline = time.monotonic() + seconds
     while not is_so():

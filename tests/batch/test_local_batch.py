@@ -44,7 +44,7 @@ def test_jobs_and_their_children_end_with_the_process_that_submitted_them(
     pids = [int(pid) for pid in trace.read_text().split()]
     assert all(map(lives, pids))
     parent.send_signal(number)
-    parent.wait(10)
+    parent.wait(120)
     until(lambda: not any(map(lives, pids)))
 
 

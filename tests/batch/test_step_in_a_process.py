@@ -30,7 +30,7 @@ from tests.batch.batch_helpers import BUCKET, DEFINITION, QUEUE, REGION, ended, 
 from tests.batch.batch_location import LOCATION, build
 
 ENTRY = ("python", str(Path(__file__).with_name("batch_entry.py")))
-QUICK = Patience(queue=20, outage=5, ending=10, shortest_pause=0.05, longest_pause=0.2)
+QUICK = Patience(queue=60, outage=5, ending=60, shortest_pause=0.05, longest_pause=0.2)
 Run = dg.ExecuteInProcessResult
 
 
