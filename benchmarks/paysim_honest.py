@@ -4,7 +4,8 @@
 
 Rows are hourly steps. A model learns from the steps up to 440, stops and chooses its threshold
 (the highest F1) on 441 to 520, and is judged once on all later ones. With a label gap, the same
-windows end a gap of seven days before each other, so that every label is known when it is used.
+windows end a gap before each other, so that every label is known when it is used: once the feed's
+own label delay, and once the week that chargebacks take. Features know labels after that time.
 
 Three sets of columns: the catalogue without any balance; with the balances before the decision;
 and with those after it as well, which is a leak: `newbalanceOrig` is the outcome, and
@@ -15,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.features import paysim  # noqa: E402 - runs from a checkout as it is
+from fraud_assets.feeds import load_feeds  # noqa: E402
 from gpu_ops.booster_params import BoosterParams  # noqa: E402
 from gpu_ops.boosting import Booster, train_booster  # noqa: E402
 from gpu_ops.engine import Engine  # noqa: E402
@@ -34,7 +37,9 @@ from gpu_ops.metrics import average_precision, roc_auc  # noqa: E402
 from gpu_ops.training_rows import TrainingTable, training_sample  # noqa: E402
 
 FRAUD_KINDS: Final = ("transfer", "cash_out")
-GAP_STEPS: Final = 7 * 24
+STEP: Final = timedelta(hours=1)
+WEEK: Final = timedelta(days=7)
+NO_GAP: Final = timedelta(0)
 MOST_ROWS: Final = 300_000
 """Training rows: all frauds and a weighted sample of the rest, as the assets take them."""
 
@@ -58,11 +63,12 @@ class Windows:
     choose_until: int
 
     @classmethod
-    def apart_by(cls, gap: int) -> "Windows":
+    def apart_by(cls, gap: timedelta) -> "Windows":
         """The same 80 steps of choice, each window a gap before what follows it."""
-        until = CHOOSE_UNTIL - gap
+        steps = gap // STEP
+        until = CHOOSE_UNTIL - steps
         first = until - (CHOOSE_UNTIL - TRAIN_UNTIL) + 1
-        return cls(first - 1 - gap, first, until)
+        return cls(first - 1 - steps, first, until)
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,17 @@ class Result:
     frauds: int
 
 
-def tables(path: Path) -> Iterator[tuple[str, pl.DataFrame]]:
+def feed_delay() -> timedelta:
+    """How long the labels of the project's own feed for PaySim take."""
+    delay = load_feeds()["paysim"].label_delay
+    if delay is None:
+        raise ValueError("the feed 'paysim' says no label_delay: give it one to have its gap")
+    return delay
+
+
+def tables(path: Path, label_delay: timedelta) -> Iterator[tuple[str, pl.DataFrame]]:
     """Each set of columns by name: `step`, `kind`, the label and the features."""
-    transactions = paysim(path)
+    transactions = paysim(path).with_columns(label_known_at=pl.col("occurred_at") + label_delay)
     known = (
         pl.scan_parquet(path)
         .with_row_index("row")
@@ -207,8 +221,32 @@ def explained(rows: pl.DataFrame, trees: int) -> None:
         tried[title] = rows.filter(~pl.col("is_fraud") | is_usual)
     headed("", *FIGURES)
     for title, table in tried.items():
-        booster, threshold = fitted(table, Windows.apart_by(0), trees)
+        booster, threshold = fitted(table, Windows.apart_by(NO_GAP), trees)
         shown((title,), judged(booster, threshold, table.filter(pl.col("step") > CHOOSE_UNTIL)))
+
+
+def compared(
+    path: Path, label_delay: timedelta, cases: tuple[tuple[str, timedelta], ...], trees: int
+) -> tuple[Booster, pl.DataFrame, float] | None:
+    """Print each case of each set of columns.
+
+    Returns:
+        Booster, test rows and threshold without balances, on the kinds of the frauds and without
+        a gap; None where that is none of the cases.
+    """
+    plain = None
+    for title, table in tables(path, label_delay):
+        for kinds, gap in cases:
+            some = table.filter(pl.col("kind").is_in(FRAUD_KINDS)) if kinds != "all" else table
+            booster, threshold = fitted(some, Windows.apart_by(gap), trees)
+            test = some.filter(pl.col("step") > CHOOSE_UNTIL)
+            early = test.filter(pl.col("step") < DRIFT_FROM)
+            days = f"{gap.days} d"
+            shown((title, kinds, days, "> 520"), judged(booster, threshold, test))
+            shown((title, kinds, days, "521-699"), judged(booster, threshold, early))
+            if BALANCES[title] == "none" and kinds != "all" and not gap:
+                plain = (booster, test, threshold)
+    return plain
 
 
 def main() -> None:
@@ -218,24 +256,18 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=300)
     parser.add_argument("--explain", action="store_true", help="only what the score rests on")
     options = parser.parse_args()
+    path = options.data / "paysim" / "paysim_1.3m.parquet"
     if options.explain:
-        _, table = next(tables(options.data / "paysim" / "paysim_1.3m.parquet"))
+        _, table = next(tables(path, WEEK))
         explained(table.filter(pl.col("kind").is_in(FRAUD_KINDS)), options.trees)
         return
     headed("columns", "kinds", "gap", "test", *FIGURES)
-    for title, table in tables(options.data / "paysim" / "paysim_1.3m.parquet"):
-        for kinds, gap in (("fraud's", 0), ("fraud's", GAP_STEPS), ("all", 0)):
-            some = table.filter(pl.col("kind").is_in(FRAUD_KINDS)) if kinds != "all" else table
-            booster, threshold = fitted(some, Windows.apart_by(gap), options.trees)
-            test = some.filter(pl.col("step") > CHOOSE_UNTIL)
-            early = test.filter(pl.col("step") < DRIFT_FROM)
-            days = f"{gap // 24} d"
-            shown((title, kinds, days, "> 520"), judged(booster, threshold, test))
-            shown((title, kinds, days, "521-699"), judged(booster, threshold, early))
-            if BALANCES[title] == "none" and kinds != "all" and not gap:
-                model = (booster, test, threshold)
+    weekly = (("fraud's", NO_GAP), ("fraud's", WEEK), ("all", NO_GAP))
+    model = compared(path, WEEK, weekly, options.trees)
+    compared(path, feed_delay(), (("fraud's", feed_delay()),), options.trees)
     print("\nWithout balances, transfers and cash-outs, no gap:")
-    thinned(*model)
+    if model is not None:
+        thinned(*model)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """The page of all features, made of the catalogue: `python -m fraud_assets.features_page`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gpu_ops.feature_model import STATISTICS, duration_label
 from gpu_ops.features import CATALOGUE, catalogue_table
+from gpu_ops.flow_features import FLOW_STATISTICS
+from gpu_ops.label_features import LABEL_STRUCTURES
 
 _HEAD: Final = """# Features
 
@@ -46,7 +48,19 @@ or, for good, a line in `WINDOWS` of `gpu_ops/features.py`. What stands against 
 dictionary are made again by `python -m fraud_assets.features_page > docs/features.md` and
 `python -m fraud_assets.dictionary docs/data-dictionary.md`.
 
-Statistics of windows, for any entity, window, delay and numeric column: {statistics}.
+What can be declared:
+
+| value | entities | statistics |
+| --- | --- | --- |
+| `WindowFeature`, over any window, delay and numeric column | payer, payee, pair | {statistics} |
+| `LabelFeature`, how known frauds lie among labelled rows | payer, payee, pair | {labels} |
+| `FlowFeature`, what went through an account | payer, payee | {flows} |
+
+A pair has no distinct counterparties. Of known labels, the catalogue below has the number of frauds
+and the time since the last for payer, payee and pair, the run for payer and payee, and the risk
+delayed by a week and the unexplained frauds for the payee alone. The others are a line each, such
+as `LabelFeature("pair", "known_fraud_run")` or
+`WindowFeature("payer", "label_risk", MONTH, delay=WEEK)`.
 
 The fifteen features of the Fraud Detection Handbook, to compare with, are `PUBLISHED` in
 `gpu_ops/published_features.py`.
@@ -63,9 +77,15 @@ def features_page() -> str:
     head = _HEAD.format(
         count=len([*CATALOGUE]),
         reach=duration_label(CATALOGUE.reach),
-        statistics=", ".join(f"`{one}`" for one in STATISTICS),
+        statistics=_listed(STATISTICS),
+        labels=_listed(LABEL_STRUCTURES),
+        flows=_listed(FLOW_STATISTICS),
     )
     return head + "".join(_rows())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{one}`" for one in names)
 
 
 def _rows() -> Iterator[str]:

@@ -55,9 +55,8 @@ def drift_retraining(
 
     The run key is feed and end of the window, so a repeated report asks for nothing new; the
     cursor holds those that were asked for and are still due. A feed whose labels allow no training
-    yet is asked about again. Windows
-    of a former champion ask for nothing, since it scores no more; data faults never do. Nothing is
-    promoted here: the job ends at the gate.
+    yet is asked about again. Windows of a former champion ask for nothing, since it scores no
+    more; data faults never do. Nothing is promoted here: the job ends at the gate.
     """
     if not settings.drift_retraining:
         return dg.SkipReason("FRAUD_DRIFT_RETRAINING is off.")

@@ -10,6 +10,7 @@ from fraud_assets import layers
 from fraud_assets.drift_report import latest_records, made_report
 from fraud_assets.drift_schemas import DTYPES, WindowRecord
 from gpu_ops.drift_windows import Condition
+from gpu_ops.labels import EVENT_SCHEMA
 from schedules.drift import drift_retraining
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.assets.conftest import Project, ProjectOf, Rows, Trained
 
+RAW = ("raw_transactions", "sim")
 ASKED = "sim-2026-04-13T00:00:00Z"
 
 
@@ -85,6 +87,33 @@ def test_the_sensor_asks_after_two_bad_weeks_of_the_champion_and_after_nothing_e
     assert tick(off) == dg.SkipReason("FRAUD_DRIFT_RETRAINING is off.")
 
 
+def test_the_sensor_waits_for_a_training_on_its_way_and_for_labels_to_train_on(
+    trained: "Trained", copy_of: "ProjectOf"
+) -> None:
+    project = copy_of(trained.project)
+    said(project, Condition.DRIFT, Condition.DRIFT)
+    asked = tick(project)
+    assert isinstance(asked, dg.SensorResult)
+    strict = copy_of(trained.project, min_fraud_labels=100_000)
+    refused = tick(strict)
+    assert isinstance(refused, dg.SkipReason)
+    assert str(refused.skip_message).startswith("Drift, but nothing to train on. sim: ")
+
+    def start(job: str, status: dg.DagsterRunStatus) -> str:
+        definition = project.definitions.resolve_job_def(job)
+        tags = dict(definition.run_tags)
+        return project.instance.create_run_for_job(definition, status=status, tags=tags).run_id
+
+    for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED):
+        run_id = start("train_model", status)
+        assert tick(project) == dg.SkipReason("A training is queued or running."), status
+        project.instance.delete_run(run_id)
+    # What has ended, and what is no training, is not waited for.
+    start("train_model", dg.DagsterRunStatus.FAILURE)
+    start("report_drift", dg.DagsterRunStatus.STARTED)
+    assert tick(project) == asked
+
+
 def test_dear_weeks_are_drift_and_ask_once_and_promote_nothing(
     trained: "Trained", copy_of: "ProjectOf", payments: "Rows"
 ) -> None:
@@ -100,6 +129,11 @@ def test_dear_weeks_are_drift_and_ask_once_and_promote_nothing(
     # A week of the 5,000 rows of 28 days.
     assert 1_150 < own["current_rows"] < 1_350
     assert own["condition"] == "stable"
+    # What was still filling up counts for nothing, however few columns make a window bad.
+    few = project.settings.model_copy(update={"drift_feature_share": 0.01})
+    (unsettled,) = made_report(project.versions, few, datetime.now(UTC)).records
+    assert len(unsettled.reasons) == 1
+    assert (unsettled.condition, unsettled.is_bad) == (Condition.MOVED, False)
 
     dear = payments("dear", 1_900, 11.1, seed=7, after_days=31)
     project.ingest(dear.with_columns(pl.col("amount") * 20), "dear.parquet")
@@ -142,3 +176,20 @@ def test_dear_weeks_are_drift_and_ask_once_and_promote_nothing(
         assert not faulty[week].is_bad
     assert "rows a day instead of" in str(check.description)
     assert isinstance(tick(strict), dg.SkipReason)
+
+
+def test_a_label_that_comes_late_has_its_window_measured_anew(
+    trained: "Trained", copy_of: "ProjectOf"
+) -> None:
+    project = copy_of(trained.project)
+    (before,) = report(project)[0].values()
+    raw = project.versions.scan_all([*layers.visible(project.versions, *RAW).values()])
+    week = pl.col("occurred_at").is_between(before.start, before.end, closed="left")
+    names = raw.filter(week & ~pl.col("is_fraud")).select("transaction_id").head(50).collect()
+    verdicts = [(name, True, before.end, "analyst") for (name,) in names.iter_rows()]
+    attempt = project.versions.begin(layers.label_slot("sim", "late"), "said")
+    attempt.write_table(pl.DataFrame(verdicts, schema=EVENT_SCHEMA, orient="row"))
+    project.versions.publish(attempt, inputs={})
+    anew = made_report(project.versions, project.settings, datetime.now(UTC)).records[0]
+    assert anew.start == before.start
+    assert anew.figures["positives"] > before.figures["positives"]

@@ -20,6 +20,7 @@ from gpu_ops.features import (
     feature_table,
     history_needed,
 )
+from gpu_ops.label_features import LabelFeature
 
 Build = Callable[[Sequence[dict[str, object]]], pl.DataFrame]
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -98,6 +99,25 @@ def test_a_row_feature_reads_no_label_identifier_or_other_row_feature(column: st
     peek = RowFeature("peek", pl.col(column), "", "", "")
     with pytest.raises(ValueError, match=f"reads {column}"):
         CATALOGUE.plus(peek)
+
+
+def test_known_labels_of_the_entities_that_the_page_names() -> None:
+    wanted = {
+        "time_since_known_fraud": {"payer", "payee", "pair"},
+        "known_fraud_run": {"payer", "payee"},
+        "unexplained_fraud_share_30d": {"payee"},
+        "label_risk_30d_delay_7d": {"payee"},
+        "known_frauds": {"payer", "payee", "pair"},
+    }
+    names = set(feature_names())
+    entities = ("payer", "payee", "pair")
+    assert {end: {one for one in entities if f"{one}_{end}" in names} for end in wanted} == wanted
+    more = CATALOGUE.plus(
+        LabelFeature("pair", "known_fraud_run"),
+        WindowFeature("payer", "label_risk", timedelta(days=30), delay=WEEK),
+    )
+    added = feature_names(more)
+    assert set(added) - names == {"pair_known_fraud_run", "payer_label_risk_30d_delay_7d"}
 
 
 def test_a_feature_cannot_be_declared_twice() -> None:

@@ -68,10 +68,11 @@ steps = st.sampled_from(
     [*(timedelta(0),) * 3, TICK, HOUR, 13 * HOUR, DAY - TICK, DAY, DAY + HOUR, WEEK, MONTH]
 )
 lags = st.sampled_from([-DAY, timedelta(0), TICK, HOUR, DAY, WEEK, WEEK + TICK, WEEK + DAY, MONTH])
+# Few parties, so that most histories repeat a pair: with more, hardly any law saw one come back.
 payments = st.fixed_dictionaries(
     {
-        "payer_id": st.sampled_from(["a", "b", "c", None]),
-        "payee_id": st.sampled_from(["a", "x", "y", None]),
+        "payer_id": st.sampled_from(["a", "a", "a", "b", None]),
+        "payee_id": st.sampled_from(["x", "x", "a", "y", None]),
         "amount": st.sampled_from([0.01, 33.33, 100.0, 1e12, 123456.789]),
         "payee_balance_before": st.sampled_from([None, -5.5, 0.0, 70.25]),
         "is_fraud": st.sampled_from([None, False, True, True]),
@@ -86,7 +87,7 @@ def histories(draw: st.DrawFn) -> list[Row]:
     """Payments in time order: ties, gaps, edges, missing parties, labels early, late or never."""
     rows: list[Row] = []
     now = timedelta(0)
-    drawn: list[Row] = draw(st.lists(payments, min_size=2, max_size=14))
+    drawn: list[Row] = draw(st.lists(payments, min_size=4, max_size=14))
     for payment in drawn:
         step, lag = payment.pop("step"), payment.pop("lag")
         now += step
@@ -118,7 +119,7 @@ def close(value: float | None, wanted: float | None) -> bool:
     return math.isclose(value, wanted, rel_tol=2e-6, abs_tol=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(history=histories(), order=st.randoms(use_true_random=False))
 def test_equals_the_obvious_implementation_in_any_row_order(
     table: Build, history: list[Row], order: Random

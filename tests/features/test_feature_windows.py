@@ -232,6 +232,23 @@ def test_distinct_counterparties_come_and_go(table: Build) -> None:
     assert [one for (one,) in distinct] == [0, 1, 1, 1, 2, 3, 2, 1, 0]
 
 
+def test_a_delayed_window_counts_a_repeat_once_both_of_its_rows_are_in_it(table: Build) -> None:
+    rows = table(
+        [
+            {},
+            {"after": HOUR},
+            {"after": HOUR, "payee_id": "kiosk"},
+            {"after": 2 * HOUR},
+            {"after": DAY + TICK},  # the first is in
+            {"after": DAY + HOUR + TICK},  # its repeat and the kiosk are
+            {"after": 2 * DAY + TICK},  # the first has left, the two others and hour 2 are there
+            {"after": 2 * DAY + 2 * HOUR + TICK},  # only the rows of the day after are
+        ]
+    )
+    distinct = values(rows, WindowFeature("payer", "distinct_counterparties", DAY, delay=DAY))
+    assert [one for (one,) in distinct] == [0, 0, 0, 0, 1, 2, 2, 1]
+
+
 def test_distinct_payers_of_a_payee(table: Build) -> None:
     rows = table(
         [

@@ -55,6 +55,21 @@ def test_bias_and_groups_add_up_to_the_margin(booster: Booster, features: pl.Dat
         assert codes == [one["code"] for one in told.to_list()[:-1] if one["weight"] > 0.0]
 
 
+def test_a_feature_that_is_constant_or_absent_adds_nothing(features: pl.DataFrame) -> None:
+    risk = features["amount"].fill_null(0.0)
+    idle = features.with_columns(
+        payer_count_1d=pl.lit(3.0, pl.Float32), is_night=pl.lit(None, pl.Float32)
+    )
+    table = TrainingTable.of(idle.with_columns(is_fraud=risk > 1.0))
+    booster = train_booster(table, table, BoosterParams(rounds=10, least_rounds=10))
+    # Even where the feature varies later: no tree has a split on it.
+    values = booster.contributions(features).values
+    for name in ("payer_count_1d", "is_night"):
+        assert (values[:, booster.columns.index(name)] == 0.0).all(), name
+    assert np.ptp(values[:, booster.columns.index("amount")]) > 0.5
+    assert np.isfinite(values).all()
+
+
 def test_no_rows_have_no_contributions(booster: Booster, features: pl.DataFrame) -> None:
     parts = booster.contributions(features.head(0))
     groups = grouped(parts.values, booster.columns, model_reason_of)
