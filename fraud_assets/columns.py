@@ -37,6 +37,11 @@ def number(*, null: bool = False) -> pa.Column:
     return column(pl.Float64(), pa.Check.in_range(0.0, sys.float_info.max), null=null)
 
 
+def evidence() -> pa.Column:
+    """Float64, finite, of either sign: nats for or against."""
+    return column(pl.Float64(), pa.Check.in_range(-sys.float_info.max, sys.float_info.max))
+
+
 def count(dtype: pl.DataType) -> pa.Column:
     """A number that is never negative."""
     return column(dtype, pa.Check.ge(0))

@@ -1,12 +1,12 @@
 """The graph layer: who paid whom, each account's place in that graph, and ring candidates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
-from fraud_assets import layers, pictures
+from fraud_assets import layers, svg
 from fraud_assets.described import described
 from fraud_assets.graph_lineage import ACCOUNT_LINEAGE, EDGE_LINEAGE, RING_LINEAGE
 from fraud_assets.known_rings import AS_OF, AS_OF_FEEDS
@@ -32,14 +32,15 @@ from fraud_assets.refresh import (
     snapshot,
     within,
 )
+from fraud_assets.ring_pictures import RINGS_DRAWN, RINGS_SHOWN, pictures_of
 from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, RINGS
 from gpu_ops.engine import Engine
 from gpu_ops.gpu_graph import graph_engine_of
 from gpu_ops.gpu_tables import edge_table
 from gpu_ops.graph import GraphParams, in_stable_order
 from gpu_ops.graph import account_features as features_of_accounts
+from gpu_ops.patterns import search_rings
 from gpu_ops.ring_params import RingParams
-from gpu_ops.rings import search_rings
 from resources.batch.routing import COMPUTE
 from resources.lake import Lake
 from resources.settings import Settings
@@ -193,6 +194,9 @@ def fraud_rings(
         rings = found.rings
         attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run.run_id)
         attempt.write_table(rings)
+        drawn = _drawings(rings, rows)
+        for name, drawing in drawn.items():
+            attempt.write_bytes(name, drawing)
         counted = rings.group_by("pattern").len().sort("pattern")
         draft = Draft(
             attempt=attempt,
@@ -206,7 +210,7 @@ def fraud_rings(
             metadata={
                 **{f"limit_{name}": times for name, times in found.cut.items()},
                 **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},
-                "top_rings": _drawing(rings, rows),
+                "top_rings": _shown(drawn),
                 **described(
                     RINGS,
                     rings,
@@ -223,16 +227,24 @@ def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.select(*_SCORED_COLUMNS, _JUDGED.alias("fraud_probability"))
 
 
-def _drawing(rings: pl.DataFrame, rows: pl.LazyFrame) -> dg.MetadataValue:
+def _drawings(rings: pl.DataFrame, rows: pl.LazyFrame) -> dict[str, bytes]:
+    """File name to drawing of the strongest rings."""
     if rings.is_empty():
-        return dg.MetadataValue.text("no rings in this window")
+        return {}
+    drawn = rings.head(RINGS_DRAWN)
     members = rows.join(
-        rings.head(pictures.RINGS_DRAWN)
-        .lazy()
+        drawn.lazy()
         .select(transaction_id=pl.col("transaction_ids"))
         .explode("transaction_id", empty_as_null=False),
         on="transaction_id",
         how="semi",
     ).collect()
-    drawing = pictures.ring_drawing(rings.head(pictures.RINGS_DRAWN), members)
-    return dg.MetadataValue.md(pictures.as_markdown(drawing, "the strongest rings"))
+    return pictures_of(drawn, members)
+
+
+def _shown(drawn: Mapping[str, bytes]) -> dg.MetadataValue:
+    """The first drawings; all of them lie beside the table as SVG files."""
+    if not drawn:
+        return dg.MetadataValue.text("no rings in this window")
+    first = list(drawn.items())[:RINGS_SHOWN]
+    return dg.MetadataValue.md("\n\n".join(svg.as_markdown(one, name) for name, one in first))

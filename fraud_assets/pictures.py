@@ -1,16 +1,12 @@
 """Pictures for the UI: small PNGs, drawn without a display and without global state."""
 
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from fraud_assets.ring_layout import Place, ring_layout
-from gpu_ops.masking import masked
 from gpu_ops.metrics import Evaluation
 
 if TYPE_CHECKING:
@@ -80,148 +76,9 @@ def score_histogram(scores: pl.Series, name: str) -> bytes:
     return png_of(figure)
 
 
-def ring_drawing(rings: pl.DataFrame, transactions: pl.DataFrame) -> bytes:
-    """Return the first rings drawn as PNG: accounts, arrows with order in time and amount.
-
-    Accounts are masked as in the alerts. An arrow's label is the order of its
-    first payment, then the sum of its payments. Of large rings the first accounts are drawn, and
-    the title says so.
-
-    Args:
-        rings: of `gpu_ops.ring_params.RING_SCHEMA`; the first `RINGS_DRAWN` are drawn.
-        transactions: transaction_id, occurred_at, amount, payer, payee of at least those rings.
-    """
-    shown = rings.head(RINGS_DRAWN)
-    if shown.is_empty():
-        figure, axes = canvas(5.0, 1.2)
-        axes.axis("off")
-        axes.text(0.5, 0.5, "no rings", ha="center", va="center", color=_INK)
-        return png_of(figure)
-    columns = min(2, shown.height)
-    lines = -(-shown.height // columns)
-    figure = _figure(6.2 * columns, 4.6 * lines)
-    for place, ring in enumerate(shown.iter_rows(named=True)):
-        axes = figure.add_subplot(lines, columns, place + 1)
-        _draw_ring(axes, str(ring["pattern"]), list(ring["accounts"]), _arrows(ring, transactions))
-        axes.set_title(_ring_title(ring), fontsize=10, color=_INK)
-    return png_of(figure)
-
-
 def as_markdown(png: bytes, alt: str) -> str:
     """Return a Markdown image that holds the PNG itself."""
     return f"![{alt}](data:image/png;base64,{b64encode(png).decode('ascii')})"
-
-
-@dataclass(frozen=True)
-class _Arrow:
-    """All payments of one pair within a ring."""
-
-    payer: str
-    payee: str
-    order: int
-    n: int
-    amount: float
-
-    @property
-    def label(self) -> str:
-        times = f"{self.n}x " if self.n > 1 else ""
-        return f"{self.order}: {times}{_short(self.amount)}"
-
-
-def _arrows(ring: dict[str, object], transactions: pl.DataFrame) -> list[_Arrow]:
-    members = pl.DataFrame({"transaction_id": ring["transaction_ids"]}).with_row_index("order", 1)
-    pairs = (
-        members.join(transactions, on="transaction_id", how="inner")
-        .group_by("payer", "payee")
-        .agg(pl.col("order").min(), pl.len().alias("n"), pl.col("amount").sum())
-        .sort("order")
-    )
-    return [_Arrow(**row) for row in pairs.iter_rows(named=True)]
-
-
-def _ring_title(ring: dict[str, object]) -> str:
-    pattern = str(ring["pattern"]).replace("_", "-")
-    first, last = f"{ring['first_at']:%d %b %Y}", f"{ring['last_at']:%d %b %Y}"
-    days = first if first == last else f"{first} to {last}"
-    accounts = ring["accounts"]
-    n = len(accounts) if isinstance(accounts, list) else 0
-    drawn = f"{n} accounts" if n <= _ACCOUNTS_DRAWN else f"{_ACCOUNTS_DRAWN} of {n} accounts"
-    return f"{pattern}, score {ring['score']:.2f}, {drawn}\n{days}, {ring['ring_id']}"
-
-
-def _draw_ring(
-    axes: "Axes", pattern: str, accounts: Sequence[str], arrows: Sequence[_Arrow]
-) -> None:
-    accounts = accounts[:_ACCOUNTS_DRAWN]
-    drawn = [arrow for arrow in arrows if arrow.payer in accounts and arrow.payee in accounts]
-    places = ring_layout(pattern, accounts, [(arrow.payer, arrow.payee) for arrow in drawn])
-    pairs = {(arrow.payer, arrow.payee) for arrow in drawn}
-    for arrow in drawn:
-        two_way = (arrow.payee, arrow.payer) in pairs
-        _draw_arrow(axes, places, arrow, pattern, bend=0.18 if two_way else 0.0)
-    for account, (x, y) in places.items():
-        key = account == accounts[0] and pattern not in ("cycle", "cluster")
-        axes.text(
-            x,
-            y,
-            masked(account),
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=_INK,
-            bbox={"boxstyle": "round,pad=0.3", "fc": _CENTRE if key else _NODE, "ec": _INK},
-        )
-    axes.set(xlim=(-1.25, 1.25), ylim=(-1.18, 1.18))
-    axes.axis("off")
-
-
-def _draw_arrow(
-    axes: "Axes", places: dict[str, Place], arrow: _Arrow, pattern: str, *, bend: float
-) -> None:
-    (x0, y0), (x1, y1) = places[arrow.payer], places[arrow.payee]
-    axes.annotate(
-        "",
-        xy=(x1, y1),
-        xytext=(x0, y0),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": _FAINT,
-            "shrinkA": 16,
-            "shrinkB": 16,
-            "connectionstyle": f"arc3,rad={bend}",
-        },
-    )
-    along = _label_position(pattern, places, arrow)
-    x, y = x0 + along * (x1 - x0), y0 + along * (y1 - y0)
-    # A bent arrow of two leaves the straight line to the right of its way.
-    x, y = x + bend * (y1 - y0) / 2, y - bend * (x1 - x0) / 2
-    axes.text(
-        x,
-        y,
-        arrow.label,
-        ha="center",
-        va="center",
-        fontsize=7.5,
-        color=_MONEY,
-        bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
-    )
-
-
-def _label_position(pattern: str, places: dict[str, Place], arrow: _Arrow) -> float:
-    """Return how far along an arrow its label stands: near the end where arrows lie apart."""
-    if pattern in ("cycle", "cluster"):
-        return 0.5
-    spread_at_payer = abs(places[arrow.payer][1]) >= abs(places[arrow.payee][1])
-    return 0.36 if spread_at_payer else 0.64
-
-
-def _short(amount: float) -> str:
-    """Return an amount in a few characters: 940, 1.2k, 35k, 1.1M."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if amount >= size:
-            scaled = amount / size
-            return f"{scaled:.0f}{unit}" if scaled >= 10 else f"{scaled:.1f}{unit}"  # noqa: PLR2004 - two digits are enough
-    return f"{amount:.0f}"
 
 
 def _figure(width: float, height: float) -> "Figure":

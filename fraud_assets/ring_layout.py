@@ -17,7 +17,8 @@ def ring_layout(
 
     Money runs from left to right: payers of a fan or gathering stand in a column on the left, the
     centre beside them, payees on the right; the intermediaries of a scatter-gather stand between
-    source and sink. Cycles and clusters stand on a circle, clockwise from the top.
+    source and sink. Cycles and clusters stand on a circle, clockwise from the top. A chain runs
+    from left to right in a zigzag, so that its labels lie apart.
 
     Args:
         pattern: of `gpu_ops.ring_params.PATTERNS`.
@@ -44,7 +45,18 @@ def ring_layout(
             others[0]: (_SIDE, _MIDDLE),
             **_column(others[1:], _MIDDLE),
         }
+    if pattern == "chain":
+        return _zigzag(accounts)
     return _circle(accounts)
+
+
+def _zigzag(accounts: Sequence[str]) -> dict[str, Place]:
+    """Return places from left to right, up and down by turns."""
+    step = 2.0 / max(1, len(accounts) - 1)
+    return {
+        account: (-1.0 + k * step, 0.5 if k % 2 == 0 else -0.5)
+        for k, account in enumerate(accounts)
+    }
 
 
 def _column(accounts: Sequence[str], x: float) -> dict[str, Place]:

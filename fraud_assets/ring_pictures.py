@@ -30,7 +30,7 @@ _BEND: Final = 26.0
 _LEGEND: Final = "each arrow: place in time, amount, when (UTC)"
 _NEAR: Final = 0.24
 _LESS_NEAR: Final = 0.36
-_ON_A_CIRCLE: Final = frozenset({"cycle", "cluster", "return"})
+_ON_A_CIRCLE: Final = frozenset({"cycle", "chain"})
 
 
 @dataclass(frozen=True)

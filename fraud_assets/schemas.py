@@ -10,12 +10,21 @@ import pandera.polars as pa
 import polars as pl
 
 from fraud_assets.checks import Contract
-from fraud_assets.columns import column, count, number, schema, share, text, time
+from fraud_assets.columns import (
+    column,
+    count,
+    evidence,
+    number,
+    schema,
+    share,
+    text,
+    time,
+)
 from fraud_assets.meanings import MEANING
 from gpu_ops.canonical import KINDS
 from gpu_ops.contributions import CONTRIBUTION
 from gpu_ops.decisions import DECISIONS
-from gpu_ops.ring_params import PATTERNS
+from gpu_ops.ring_params import HORIZONS, PATTERNS
 
 __all__ = [
     "ACCOUNT_FEATURES",
@@ -167,20 +176,27 @@ RINGS: Final = Contract(
             "ring_id": text(),
             "feed": text(),
             "pattern": column(pl.String(), pa.Check.isin(PATTERNS)),
+            "horizon": column(pl.String(), pa.Check.isin(HORIZONS)),
             "score": share(),
             "accounts": column(pl.List(pl.String())),
             "transaction_ids": column(pl.List(pl.String())),
             "first_at": time(),
             "last_at": time(),
+            "known_at": time(),
             "amount": number(),
+            "exposure": number(),
             "n_accounts": column(pl.UInt32(), pa.Check.ge(2)),
             "n_transactions": column(pl.UInt32(), pa.Check.ge(1)),
             "centre": text(null=True),
-            "surprise": number(),
+            "surprise": evidence(),
+            "surprise_of_habit": evidence(),
+            "surprise_of_order": evidence(),
+            "surprise_of_amounts": evidence(),
             "shape": share(),
             "coherence": share(),
             "probability": share(null=True),
             "community_share": share(null=True),
+            "merged_into": text(null=True),
         }
     ),
     unique=("ring_id",),

@@ -29,7 +29,7 @@ __all__ = [
     "rule_reasons",
 ]
 
-REASONS_VERSION: Final = 1
+REASONS_VERSION: Final = 2
 """Rises with every change of the codes. A code that was published keeps its meaning forever."""
 
 _RINGS: Final = {
@@ -38,6 +38,7 @@ _RINGS: Final = {
     "RING_CYCLE": "Money comes back through other accounts to where it started.",
     "RING_SCATTER_GATHER": "Money is split over several accounts and comes together again.",
     "RING_GATHER_SCATTER": "Money of many accounts comes together and is spread again.",
+    "RING_CHAIN": "Money is passed on from account to account soon after it came in.",
     "RING_CLUSTER": "A group of accounts moves unusual amounts among themselves.",
 }
 

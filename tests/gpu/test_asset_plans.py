@@ -44,8 +44,7 @@ STAYS_ON_CPU = {
     "gpu_ops/labels.py": "judgements are few beside transactions",
     "gpu_ops/label_maturity.py": "one quantile of a feed",
     "gpu_ops/ranking.py": "rows that may alert are chosen from six columns",
-    "gpu_ops/ring_paths.py": "unusual payments only, between two compiled loops",
-    "gpu_ops/rings.py": "rows are read for compiled loops",
+    "gpu_ops/patterns.py": "rows are read for compiled loops",
     "gpu_ops/splits.py": "four counts",
     "resources/attempts.py": "writing: results are streamed to files",
 }

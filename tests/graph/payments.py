@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from gpu_ops.patterns import search_rings
 from gpu_ops.ring_params import RingParams
-from gpu_ops.rings import search_rings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Payment = tuple[float, str, str, float]

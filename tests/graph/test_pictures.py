@@ -9,14 +9,12 @@ from PIL import Image
 from fraud_assets.pictures import (
     as_markdown,
     precision_recall_picture,
-    ring_drawing,
     score_histogram,
 )
 from fraud_assets.ring_layout import ring_layout
 from gpu_ops.metrics import Evaluation, Figure
 from gpu_ops.ranking_metrics import CurvePoint
 from gpu_ops.ring_params import PATTERNS
-from tests.graph.payments import Payment, ordinary, rings_in, table
 
 LARGEST = 150_000
 
@@ -39,19 +37,6 @@ def test_precision_recall_picture(curve: tuple[CurvePoint, ...]) -> None:
 def test_score_histogram(scores: list[float | None]) -> None:
     drawn = score_histogram(pl.Series(scores, dtype=pl.Float32), "anomaly_score")
     assert dark_share(drawn) > 0.005
-
-
-def test_ring_drawing_shows_more_for_more_rings() -> None:
-    fan: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
-    payments = table([*ordinary(), *fan])
-    rings = rings_in(payments)
-    assert rings.height == 1
-    empty = Image.open(BytesIO(ring_drawing(rings.clear(), payments)))
-    one = Image.open(BytesIO(ring_drawing(rings, payments)))
-    two = Image.open(BytesIO(ring_drawing(pl.concat([rings, rings]), payments)))
-    assert empty.height < one.height
-    assert one.width < two.width
-    assert dark_share(ring_drawing(rings, payments)) > 0.01
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -1,13 +1,16 @@
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
 
+from gpu_ops.patterns import search_rings
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
-from gpu_ops.rings import search_rings
 from tests.graph.payments import START, Payment, ordinary, rings_in, table
 
+IRREGULAR = [0, 3, 4, 9, 11, 17, 18, 20, 27, 29, 31, 38, 40, 41, 47, 52, 55, 57, 64, 66, 73, 74]
+IRREGULAR += [79, 83, 86, 93, 95, 97, 104, 106, 110, 117]
 FAN: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
 CYCLE: list[Payment] = [
     (60, "p3", "p20", 1000.0),
@@ -80,25 +83,23 @@ def test_a_hub_beyond_the_cap_is_left_out_and_counted() -> None:
     crowd: list[Payment] = [(60 + k / 200, f"c{k}", "p50", 900.0) for k in range(120)]
     found = search_rings(table([*ordinary(), *crowd]).lazy())
     assert found.rings.is_empty()
-    assert found.cut["hub_counterparties"] == 1
+    assert found.cut["burst_hubs"] == 1
     higher = search_rings(
         table([*ordinary(), *crowd]).lazy(), params=RingParams(hub_counterparties=200)
     )
     assert higher.rings["n_transactions"].to_list() == [120]
-    assert higher.cut["hub_counterparties"] == 0
+    assert higher.cut["burst_hubs"] == 0
 
 
 def test_a_payer_of_new_people_all_the_time_makes_no_fan_out() -> None:
-    habit: list[Payment] = [(day, "payroll", f"w{day}", 300.0) for day in range(0, 120, 2)]
+    habit: list[Payment] = [(day, "payroll", f"w{day}", 300.0) for day in IRREGULAR]
     burst: list[Payment] = [(60 + k / 10, "payroll", f"x{k}", 300.0) for k in range(5)]
     assert rings_of([*ordinary(), *habit, *burst]).is_empty()
 
 
 def test_payers_of_new_people_all_the_time_make_no_fan_in() -> None:
     habits: list[Payment] = [
-        (day + k / 10, f"rota{k}", f"w{day}x{k}", 300.0)
-        for k in range(7)
-        for day in range(0, 120, 4)
+        (day + k / 10, f"rota{k}", f"w{day}x{k}", 300.0) for k in range(7) for day in IRREGULAR
     ]
     burst: list[Payment] = [(60 + k / 10, f"rota{k}", "p50", 300.0 + k) for k in range(7)]
     assert "f:account:p50" not in rings_of([*ordinary(), *habits, *burst])["centre"].to_list()
@@ -118,13 +119,66 @@ def test_cycle_steps_out_of_order_lower_its_shape() -> None:
     assert planted(shuffled)[0]["shape"].to_list() == [pytest.approx(2 / 3)]
 
 
-def test_two_accounts_that_pay_each_other_are_no_cycle() -> None:
-    assert planted([(60, "p3", "p20", 1000.0), (61, "p20", "p3", 990.0)])[0].is_empty()
+@pytest.mark.parametrize(
+    ("days", "back", "patterns"),
+    [(1.0, 990.0, ["cycle"]), (1.0, 500.0, []), (3.0, 990.0, [])],
+    ids=["soon and all", "soon and half", "late and all"],
+)
+def test_two_accounts_are_a_cycle_when_the_money_soon_comes_back(
+    days: float, back: float, patterns: list[str]
+) -> None:
+    payments = [(60, "p3", "p20", 1000.0), (60 + days, "p20", "p3", back)]
+    assert planted(payments)[0]["pattern"].to_list() == patterns
 
 
-def test_nothing_longer_than_the_horizon() -> None:
+def test_no_cycle_is_longer_than_the_horizon() -> None:
     slow = [(60 + 12.0 * k, p, q, amount) for k, (_, p, q, amount) in enumerate(CYCLE)]
-    assert planted(slow)[0].is_empty()
+    assert "cycle" not in planted(slow)[0]["pattern"].to_list()
+
+
+def test_money_passed_on_at_once_is_a_chain() -> None:
+    path = ["p3", "p20", "p41", "p11", "p55"]
+    chain = [(60 + k / 5, p, q, 1000.0 - k) for k, (p, q) in enumerate(pairwise(path))]
+    rings, identifiers = planted(chain)
+    row = rings.row(0, named=True)
+    assert (row["pattern"], row["accounts"]) == ("chain", [f"f:account:{p}" for p in path])
+    assert set(row["transaction_ids"]) == identifiers
+    assert row["exposure"] == 1000.0
+
+
+def test_months_of_strangers_at_one_interval_are_a_slow_fan() -> None:
+    fan = [(30 + 8.0 * k, f"p{7 * k}", "p50", 100.0 * (k + 1)) for k in range(7)]
+    rings, identifiers = planted(fan)
+    row = rings.row(0, named=True)
+    assert (row["pattern"], row["horizon"]) == ("fan_in", "slow")
+    assert set(row["transaction_ids"]) == identifiers
+    assert row["surprise_of_order"] > 5.0
+
+
+def test_exposure_counts_no_money_twice() -> None:
+    exposed = {
+        ring["pattern"]: ring["exposure"]
+        for some in (FAN, CYCLE, SCATTER_GATHER, GATHER_SCATTER)
+        for ring in planted(some)[0].iter_rows(named=True)
+    }
+    assert exposed == {
+        "fan_in": 6321.0,
+        "cycle": 1000.0,
+        "scatter_gather": 2510.0,
+        "gather_scatter": 3510.0,
+    }
+
+
+def test_a_regular_payer_of_new_people_makes_no_fan() -> None:
+    weekly: list[Payment] = [(day, "p20", f"w{day}", 300.0) for day in range(4, 120, 7)]
+    assert rings_of([*ordinary(), *weekly]).is_empty()
+
+
+def test_a_component_that_needs_too_many_steps_is_reported_as_dense() -> None:
+    found = search_rings(table([*ordinary(), *CYCLE]).lazy(), params=RingParams(component_steps=2))
+    assert found.cut["dense_components"] == 1
+    assert found.dense["n_accounts"].to_list() == [4]
+    assert search_rings(table([*ordinary(), *CYCLE]).lazy()).dense.is_empty()
 
 
 def test_gathering_after_the_scattering_is_no_scatter_gather() -> None:
@@ -173,9 +227,11 @@ def test_each_feed_has_rings_of_its_own() -> None:
         [(0, "a", "b", 5.0)],
         [(0, "a", "a", 5.0)],
         [(0, f"p{k}", "p50", 5.0) for k in range(20)],
-        [(0, f"p{k}", f"p{(k + 1) % 5}", 0.0) for k in range(5)],
+        [(0, f"p{k}", f"p{(k + 1) % 5}", 3.0 + k) for k in range(5)],
+        [*ordinary(), *((day, p, q, 0.0) for day, p, q, _ in FAN)],
+        [*ordinary(), *((day, p, q, -amount) for day, p, q, amount in FAN)],
     ],
-    ids=["none", "one", "to oneself", "one instant", "one instant of nothing"],
+    ids=["none", "one", "to oneself", "one instant", "a cycle at once", "nothing", "reversed"],
 )
 def test_what_proves_nothing_gives_an_empty_table(payments: list[Payment]) -> None:
     rings = rings_of(payments)

@@ -1,0 +1,152 @@
+"""Compiled searches for fans around one account; import inside functions, numba is slow to load."""
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gpu_ops.pattern_habit_kernels import slack_of
+from gpu_ops.pattern_windows import Flow, Scan, Side, crowded, ends_here, reach, window_nats
+
+
+@njit(cache=True)
+def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
+    flow: Flow, side: Side, scan: Scan
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
+    """Find for each place the window ending there with the most surprising counterparties.
+
+    Returns:
+        first: first place of the window, -1 for none.
+        nats: evidence in all but the first deed, which may be any of the feed's.
+        hubs: accounts of which windows were left out as a hub's.
+    """
+    first = np.full(side.deeds.size, -1, dtype=np.int64)
+    nats = np.zeros(side.deeds.size)
+    pending = np.zeros(scan.hub + 1, dtype=np.int64)
+    hubs = 0
+    for account in range(side.offset.size - 1):
+        low, high = side.offset[account], side.offset[account + 1]
+        if high - low < scan.fewest or flow.at[side.deeds[high - 1]] < scan.begin:
+            continue
+        is_hub = not scan.known and crowded(flow, side, scan, low, high)
+        for last in range(low + scan.fewest - 1, high):
+            closing = side.deeds[last]
+            if is_hub and not scan.known:
+                break
+            if flow.at[closing] < scan.begin or not ends_here(flow, side, scan, last, high):
+                continue
+            earliest = reach(flow, side, scan, low, last)
+            if earliest < 0:
+                is_hub = True
+                continue
+            found, waiting = 0, 0
+            for start in range(last, earliest - 1, -1):
+                deed = side.deeds[start]
+                counts = side.end == 1 or not flow.began[deed]
+                if counts and flow.again[deed] > flow.at[closing]:
+                    pending[waiting] = flow.since[deed]
+                    waiting += 1
+                if start > earliest and flow.at[side.deeds[start - 1]] == flow.at[deed]:
+                    continue
+                # What became ordinary inside of the window was not so before it.
+                position = 0
+                while position < waiting:
+                    if pending[position] >= flow.at[deed]:
+                        found += 1
+                        waiting -= 1
+                        pending[position] = pending[waiting]
+                    else:
+                        position += 1
+                if found < scan.fewest:
+                    continue
+                evidence = window_nats(flow, side, scan, low, high, start, last, found - 1.0)
+                if evidence > nats[last]:
+                    nats[last], first[last] = evidence, start
+        hubs += is_hub
+    return first, nats, hubs
+
+
+@njit(cache=True)
+def schedules(  # noqa: C901 - one loop; more functions cost compilation
+    flow: Flow, side: Side, scan: Scan, slack: int
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]:
+    """Find for each place the deeds at one interval that end there, and how unlikely they are.
+
+    The chance that so many of an account's deeds fall into step is that of any first two of them
+    setting an interval and of each further one finding a deed where it should be.
+
+    Args:
+        flow: see `Flow`.
+        side: the accounts that may keep a schedule.
+        scan: see `Scan`.
+        slack: a beat may be early or late by the interval over this, where intervals may vary.
+
+    Returns:
+        step: days of the interval, 0 for none.
+        beats: deeds in step.
+        late: days by which a beat may be early or late.
+        of_habit: evidence in so many deeds.
+        of_order: evidence in their being in step.
+    """
+    step = np.zeros(side.deeds.size, dtype=np.int64)
+    beats = np.zeros(side.deeds.size, dtype=np.int64)
+    late = np.zeros(side.deeds.size, dtype=np.int64)
+    of_habit = np.zeros(side.deeds.size)
+    of_order = np.zeros(side.deeds.size)
+    for account in range(side.offset.size - 1):
+        low, high = side.offset[account], side.offset[account + 1]
+        if high - low < scan.fewest or flow.at[side.deeds[high - 1]] < scan.begin:
+            continue
+        if not scan.known and crowded(flow, side, scan, low, high):
+            continue
+        for last in range(low + scan.fewest - 1, high):
+            closing = side.deeds[last]
+            if flow.at[closing] < scan.begin:
+                continue
+            earliest = reach(flow, side, scan, low, last)
+            if earliest < 0:
+                continue
+            for second in range(last - 1, earliest - 1, -1):
+                gap = flow.day[closing] - flow.day[side.deeds[second]]
+                if gap <= 0:
+                    continue
+                for loose in range(2 if slack_of(gap, slack) > 0 else 1):
+                    leeway = slack_of(gap, slack) * loose
+                    count, opening = beats_before(flow, side, earliest, second, gap, leeway)
+                    count += 1
+                    if count < scan.fewest:
+                        continue
+                    inside = last - opening + 1
+                    days = max(1, flow.day[closing] - flow.day[side.deeds[opening]])
+                    hit = min(1.0, inside * (2 * leeway + 1) / days)
+                    order = -math.log(inside * inside / 2.0) - (count - 2) * math.log(hit)
+                    habit = window_nats(flow, side, scan, low, high, opening, last, inside - 1.0)
+                    if order > 0.0 and order + habit > of_habit[last] + of_order[last]:
+                        of_habit[last], of_order[last] = habit, order
+                        step[last], beats[last], late[last] = gap, count, leeway
+    return step, beats, late, of_habit, of_order
+
+
+@njit(cache=True)
+def beats_before(
+    flow: Flow, side: Side, low: int, place: int, gap: int, slack: int
+) -> tuple[int, int]:
+    """Return how many deeds keep an interval up to a place, it included, and the first's place."""
+    count, reached = 1, place
+    due = flow.day[side.deeds[place]] - gap
+    for earlier in range(place - 1, low - 1, -1):
+        day = flow.day[side.deeds[earlier]]
+        if day < due - slack:
+            break
+        if day <= due + slack:
+            count += 1
+            reached = earlier
+            due = day - gap
+    return count, reached

@@ -1,0 +1,240 @@
+"""Compiled tests of what an account does out of habit; import inside functions."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_NEAR = 4
+"""Of how many days of payments before and after one the interval is tried."""
+
+_MOST_BY_CHANCE = (0.5, 0.25)
+"""Where every second day would do, or every fourth with slack, an interval is no rhythm."""
+
+_MONTH = 28
+"""Days from which on an interval may vary: months do."""
+
+
+class Rhythm(NamedTuple):
+    """What a rhythm is.
+
+    Attributes:
+        beats: days in step.
+        slack: a beat may be early or late by the interval over this.
+    """
+
+    beats: int
+    slack: int
+
+
+@njit(cache=True)
+def rhythmic(
+    offset: NDArray[np.int64],
+    day: NDArray[np.int64],
+    count: NDArray[np.int64],
+    asked: NDArray[np.int64],
+    rule: Rhythm,
+) -> NDArray[np.bool_]:
+    """Return which days of payers are part of a long row of days at one interval.
+
+    A day with more payments than the others of the row, and more to those rarely paid, is not
+    explained by it.
+
+    Args:
+        offset: Int64, (accounts + 1,): where each payer's days start.
+        day: Int64: days on which it paid, ascending and distinct within each payer.
+        count: Int64, (2, days): payments on each of them, and deeds to those rarely paid.
+        asked: Int64, (n,): places in `day`, those of a payer one after the other.
+        rule: what a rhythm is.
+    """
+    found = np.zeros(asked.size, dtype=np.bool_)
+    paid = np.zeros(2, dtype=np.int64)
+    for number in range(asked.size):
+        place = asked[number]
+        account = account_at(offset, place)
+        low, high = offset[account], offset[account + 1]
+        if high - low < rule.beats:
+            continue
+        for other in range(max(low, place - _NEAR), min(high, place + _NEAR + 1)):
+            gap = abs(day[place] - day[other])
+            if gap == 0:
+                continue
+            paid[:] = 0
+            before, first, _ = beats_back(day, count, low, place, gap, rule, paid)
+            after, last = _beats_on(day, count, high, place, gap, rule, paid)
+            if (
+                before + after - 1 >= rule.beats
+                and is_usual(count, place, before + after - 2, paid)
+                and is_selective(day, first, last, gap, rule)
+            ):
+                found[number] = True
+                break
+    return found
+
+
+@njit(cache=True)
+def rhythmic_since(
+    offset: NDArray[np.int64],
+    day: NDArray[np.int64],
+    count: NDArray[np.int64],
+    asked: NDArray[np.int64],
+    rule: Rhythm,
+) -> NDArray[np.int64]:
+    """Return the day from which on a payment was to be expected by those before it.
+
+    Args:
+        offset: see `rhythmic`.
+        day: see `rhythmic`.
+        count: see `rhythmic`.
+        asked: see `rhythmic`.
+        rule: what a rhythm is; so many beats make it known.
+    """
+    since = np.full(asked.size, np.iinfo(np.int64).max)
+    paid = np.zeros(2, dtype=np.int64)
+    for number in range(asked.size):
+        place = asked[number]
+        low = offset[account_at(offset, place)]
+        for other in range(max(low, place - _NEAR), place):
+            gap = day[place] - day[other]
+            paid[:] = 0
+            beats, first, known = beats_back(day, count, low, place, gap, rule, paid)
+            if (
+                beats > rule.beats
+                and is_usual(count, place, beats - 1, paid)
+                and is_selective(day, first, place, gap, rule)
+            ):
+                since[number] = min(since[number], day[known])
+    return since
+
+
+@njit(cache=True)
+def account_at(offset: NDArray[np.int64], place: int) -> int:
+    """Return the account whose group a place lies in."""
+    low, high = 0, offset.size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if offset[middle + 1] <= place:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def is_usual(count: NDArray[np.int64], place: int, others: int, paid: NDArray[np.int64]) -> bool:
+    """Return whether a day's payments, or those to the rarely paid, are as many as on others."""
+    all_of_them = 2 * others * count[0, place] <= 2 * paid[0] + others
+    to_rare = 2 * others * count[1, place] <= 2 * paid[1] + others
+    usual: bool = all_of_them or to_rare
+    return usual
+
+
+@njit(cache=True)
+def is_selective(day: NDArray[np.int64], first: int, last: int, gap: int, rule: Rhythm) -> bool:
+    """Return whether days at random would seldom fall into step: else no row proves a rhythm."""
+    days = day[last] - day[first] + 1
+    slack = slack_of(gap, rule.slack)
+    chance = (last - first + 1) * (2 * slack + 1) / days
+    selective: bool = chance <= _MOST_BY_CHANCE[0 if slack == 0 else 1]
+    return selective
+
+
+@njit(cache=True)
+def slack_of(gap: int, slack: int) -> int:
+    """Return by how many days a beat may be early or late."""
+    return gap // slack if gap >= _MONTH else 0
+
+
+@njit(cache=True)
+def beats_back(  # noqa: PLR0917 - a compiled helper without a heap object
+    day: NDArray[np.int64],
+    count: NDArray[np.int64],
+    low: int,
+    place: int,
+    gap: int,
+    rule: Rhythm,
+    paid: NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Return how many days keep an interval up to a place, the first one, and which made it known.
+
+    Known is the interval with the earliest `rule.beats` of them. What was paid on those before the
+    place is added to `paid`.
+    """
+    slack = slack_of(gap, rule.slack)
+    beats, first, due = 1, place, day[place] - gap
+    row = np.empty(rule.beats, dtype=np.int64)
+    row[0] = place
+    for earlier in range(place - 1, low - 1, -1):
+        if day[earlier] < due - slack:
+            break
+        if day[earlier] <= due + slack:
+            row[beats % rule.beats] = earlier
+            beats += 1
+            first = earlier
+            paid += count[:, earlier]
+            due = day[earlier] - gap
+    # The row was filled backwards: its oldest entry is the latest of the earliest days.
+    return beats, first, row[beats % rule.beats] if beats >= rule.beats else -1
+
+
+@njit(cache=True)
+def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
+    day: NDArray[np.int64],
+    count: NDArray[np.int64],
+    high: int,
+    place: int,
+    gap: int,
+    rule: Rhythm,
+    paid: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Return how many days keep an interval from a place on, it included, and the last one."""
+    slack = slack_of(gap, rule.slack)
+    beats, last, due = 1, place, day[place] + gap
+    for later in range(place + 1, high):
+        if day[later] > due + slack:
+            break
+        if day[later] >= due - slack:
+            beats += 1
+            last = later
+            paid += count[:, later]
+            due = day[later] + gap
+    return beats, last
+
+
+@njit(cache=True)
+def habitual_since(
+    offset: NDArray[np.int64],
+    at: NDArray[np.int64],
+    rhythmic: NDArray[np.int64],
+    begin: int,
+    horizon: int,
+    limit: float,
+) -> NDArray[np.int64]:
+    """Return from when on each payment was known to be of a habit or a rhythm, whichever is first.
+
+    A habit takes payments to new counterparties out of rhythm over two horizons or more, and more
+    than `limit` of them a horizon.
+
+    Args:
+        offset: see `rhythmic`.
+        at: microseconds, ascending within each group.
+        rhythmic: from when on each was known to be of a rhythm.
+        begin: from when on payments are looked at.
+        horizon: microseconds.
+        limit: new counterparties a horizon.
+    """
+    since = rhythmic.copy()
+    never = np.iinfo(np.int64).max
+    for account in range(offset.size - 1):
+        known, count, first = never, 0, never
+        for place in range(offset[account], offset[account + 1]):
+            since[place] = min(since[place], known)
+            if rhythmic[place] < never:
+                continue
+            count += 1
+            first = min(first, at[place])
+            often = count > limit * max(1.0, (at[place] - begin) / horizon)
+            if known == never and often and at[place] - first >= 2 * horizon:
+                known = at[place]
+    return since

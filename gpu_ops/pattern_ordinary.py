@@ -1,0 +1,290 @@
+"""What is ordinary for an account, in two views: what was known before, and what shows later."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_ops.pattern_deeds import (
+    DAY,
+    MICROSECOND,
+    NEVER,
+    Deeds,
+    PaidDays,
+    Payments,
+    first_of_pairs,
+    rare,
+    side_of,
+)
+from gpu_ops.ring_params import RingParams
+
+if TYPE_CHECKING:
+    from gpu_ops.pattern_windows import Flow, Side
+
+_SHAPES: Final = (1.0, 20.0)
+"""Bounds of the prior's shape: accounts that have nothing in common, and all but equal ones."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Deeds with what is ordinary about them.
+
+    Attributes:
+        known: whether only what lies before a window tells what is ordinary.
+        deeds: the deeds.
+        flow: the same for kernels.
+        paying: deeds by payer.
+        receiving: deeds by payee.
+        log_amount: Float64, (m,): logarithm of the amount.
+        variance: Float64, (m,): usual variance of `log_amount`, as known by then.
+    """
+
+    known: bool
+    deeds: Deeds
+    flow: "Flow"
+    paying: "Side"
+    receiving: "Side"
+    log_amount: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How many payments a feed had on each day.
+
+    Attributes:
+        day: Int64, ascending: UTC days with payments.
+        through: Float64: payments up to and with each day.
+    """
+
+    day: NDArray[np.int64]
+    through: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, day: NDArray[np.int64]) -> "Traffic":
+        """Count payments by day."""
+        first = int(day.min()) if day.size else 0
+        count = np.bincount(day - first)
+        days = np.flatnonzero(count)
+        return cls(days + first, np.cumsum(count[days]).astype(np.float64))
+
+    def clock(self, day: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return for days with payments how many there were before, and with them."""
+        place = np.searchsorted(self.day, day)
+        return np.r_[0.0, self.through][place], self.through[place]
+
+
+def hindsight_view(
+    payments: Payments, paid: PaidDays, traffic: Traffic, n_accounts: int, params: RingParams
+) -> View:
+    """Return the deeds of rare pairs but those that their payer makes out of habit.
+
+    Args:
+        payments: all payments, or those of rare pairs.
+        paid: the days on which payers paid anybody.
+        traffic: payments by day.
+        n_accounts: number of all accounts.
+        params: see `RingParams`.
+    """
+    from gpu_ops.pattern_habit_kernels import Rhythm, rhythmic
+
+    deeds = Deeds.of(payments, rare(payments, params), params.burst)
+    rule = Rhythm(params.rhythm_beats, params.rhythm_slack)
+    places = paid.places(deeds.source, deeds.at // DAY)
+    deeds = deeds.where(~rhythmic(paid.offset, paid.day, paid.counts(places), places, rule))
+    deeds = deeds.where(~_is_habit(deeds, paid, params))
+    size = deeds.at.size
+    shape = np.empty((2, size))
+    for end, account in enumerate((deeds.source, deeds.target)):
+        count = np.bincount(np.bincount(account), minlength=3)
+        shape[end] = _shape(float(n_accounts - count[1:].sum()), float(count[1]), float(count[2]))
+    log_amount = np.log1p(deeds.amount)
+    variance = float(log_amount.var()) if size else 0.0
+    rate = max(size, 1) / traffic.through[-1] if size else 1.0
+    return View(
+        known=False,
+        deeds=deeds,
+        flow=_flow(
+            deeds,
+            traffic,
+            began=np.zeros(size, dtype=np.bool_),
+            since=np.full(size, NEVER),
+            shape=shape,
+            rate=np.full(size, rate),
+            accounts=np.full(size, float(n_accounts)),
+        ),
+        paying=side_of(deeds.source, deeds.n_accounts, 0),
+        receiving=side_of(deeds.target, deeds.n_accounts, 1),
+        log_amount=log_amount,
+        variance=np.full(size, variance),
+    )  # fmt: skip
+
+
+def known_view(payments: Payments, paid: PaidDays, traffic: Traffic, params: RingParams) -> View:
+    """Return each pair's first deed with what was known of it before.
+
+    Every figure of a deed depends on earlier deeds alone: later payments change none of it.
+
+    Args:
+        payments: all payments, or those of the first bursts of all pairs.
+        paid: the days on which payers paid anybody.
+        traffic: payments by day.
+        params: see `RingParams`.
+    """
+    from gpu_ops.pattern_habit_kernels import Rhythm, habitual_since, rhythmic_since
+
+    deeds = Deeds.of(payments, first_of_pairs(payments, params), params.burst)
+    rule = Rhythm(params.known_beats, params.rhythm_slack)
+    places = paid.places(deeds.source, deeds.at // DAY)
+    since = rhythmic_since(paid.offset, paid.day, paid.counts(places), places, rule)
+    # The day that makes a rhythm known is over before a window may start.
+    since = np.where(since == NEVER, NEVER, (np.minimum(since, NEVER // DAY - 1) + 1) * DAY - 1)
+    first_seen = _first_places(np.column_stack([deeds.source, deeds.target]).ravel()) // 2
+    accounts = np.searchsorted(np.sort(deeds.at[first_seen]), deeds.at, "right").astype(np.float64)
+    start = int(deeds.at[0]) // DAY * DAY + params.learning // MICROSECOND if since.size else 0
+    kept = (deeds.at >= start) & (since >= start)
+    deeds, since, accounts = deeds.where(kept), since[kept], accounts[kept]
+    if since.size:
+        paying = side_of(deeds.source, deeds.n_accounts, 0)
+        since[paying.deeds] = habitual_since(
+            paying.offset, deeds.at[paying.deeds], since[paying.deeds], start,
+            params.horizon // MICROSECOND, params.habit_per_horizon,
+        )  # fmt: skip
+    began = _began(deeds, paid, params.known_payments)
+    shape = np.empty((2, deeds.at.size))
+    for end, account in enumerate((deeds.source, deeds.target)):
+        shape[end] = _shapes_so_far(deeds.at, account, accounts)
+    # Sums over what came before: the same whatever follows.
+    log_amount = np.log1p(deeds.amount)
+    so_far = np.arange(1.0, log_amount.size + 1)
+    mean = np.cumsum(log_amount) / so_far
+    taught = traffic.through[np.searchsorted(traffic.day, start // DAY, "right") - 1]
+    before = traffic.clock(deeds.at // DAY)[0]
+    rate = (np.searchsorted(deeds.at // DAY, deeds.at // DAY, "left") + 1.0) / (
+        np.maximum(before - taught, 0.0) + 1.0
+    )
+    return View(
+        known=True,
+        deeds=deeds,
+        flow=_flow(
+            deeds, traffic, began=began, since=since, shape=shape, rate=rate, accounts=accounts
+        ),
+        paying=side_of(deeds.source, deeds.n_accounts, 0),
+        receiving=side_of(deeds.target, deeds.n_accounts, 1),
+        log_amount=log_amount,
+        variance=np.maximum(np.cumsum(log_amount**2) / so_far - mean**2, 0.0),
+    )
+
+
+def _flow(
+    deeds: Deeds,
+    traffic: Traffic,
+    *,
+    began: NDArray[np.bool_],
+    since: NDArray[np.int64],
+    shape: NDArray[np.float64],
+    rate: NDArray[np.float64],
+    accounts: NDArray[np.float64],
+) -> "Flow":
+    """Return the deeds as the kernels read them; `rate` is deeds a payment of the feed."""
+    from gpu_ops.pattern_windows import Flow
+
+    before, through = traffic.clock(deeds.at // DAY)
+    return Flow(
+        source=deeds.source,
+        target=deeds.target,
+        at=deeds.at,
+        day=deeds.at // DAY,
+        before=before,
+        through=through,
+        again=deeds.again,
+        began=began,
+        since=since,
+        shape=shape,
+        weight=shape * accounts / rate,
+        accounts=accounts,
+    )
+
+
+def _began(deeds: Deeds, paid: PaidDays, fewest: int) -> NDArray[np.bool_]:
+    """Return which deeds are of a day on which a payer begins with several payees at once.
+
+    A payer of fewer than `fewest` payments before has no habit yet that it could depart from.
+    """
+    day = deeds.at // DAY
+    places = paid.places(deeds.source, day)
+    paid_before = np.r_[0, np.cumsum(paid.count)]
+    history = paid_before[places] - paid_before[paid.offset[deeds.source]]
+    same_day = np.bincount(places, minlength=1)[places] if places.size else places
+    began: NDArray[np.bool_] = (history < fewest) & (same_day > 1)
+    return began
+
+
+def _shape(none: float, one: float, two: float) -> float:
+    """Return the shape of a gamma prior from how many accounts have no, one and two deeds.
+
+    Of a negative binomial number, 2 p(2) p(0) / p(1)^2 is 1 + 1 / shape. The three smallest numbers
+    are those of ordinary accounts; larger ones may be rings.
+    """
+    if one <= 0.0:
+        return _SHAPES[0]
+    spread = 2.0 * two * max(none, 1.0) / one**2 - 1.0
+    return float(np.clip(1.0 / spread, *_SHAPES)) if spread > 0.0 else _SHAPES[1]
+
+
+def _shapes_so_far(
+    at: NDArray[np.int64], account: NDArray[np.int32], accounts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return `_shape` as of strictly before each deed."""
+    order = np.argsort(account, kind="stable")
+    grouped = account[order]
+    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]]) if order.size else order
+    rank = np.empty(order.size, dtype=np.int64)
+    rank[order] = np.arange(order.size) - np.repeat(starts, np.diff(np.r_[starts, order.size]))
+    before = np.searchsorted(at, at, "left")
+    at_least = [np.r_[0, np.cumsum(rank == k)][before] for k in range(3)]
+    none = np.maximum(accounts - at_least[0], 1.0)
+    one = (at_least[0] - at_least[1]).astype(np.float64)
+    two = (at_least[1] - at_least[2]).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = 2.0 * two * none / one**2 - 1.0
+        shape = np.where(spread > 0.0, np.clip(1.0 / spread, *_SHAPES), _SHAPES[1])
+    shape[one == 0.0] = _SHAPES[0]
+    return shape
+
+
+def _first_places(values: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return where each distinct value stands first."""
+    return np.unique(values, return_index=True)[1].astype(np.int64)
+
+
+def _is_habit(deeds: Deeds, paid: PaidDays, params: RingParams) -> NDArray[np.bool_]:
+    """Return which deeds come from payers who pay new counterparties all the time.
+
+    Counted is what the payer does well away from the deed, a horizon or a quarter of the data's
+    time, so that a burst is not held against itself. Data shorter than four horizons thus find fast
+    rings only: over a month, a slow ring looks like a habit.
+    """
+    if deeds.at.size == 0:
+        return np.zeros(0, dtype=np.bool_)
+    count = np.bincount(deeds.source, minlength=deeds.n_accounts)
+    usual = float(np.median(count[np.diff(paid.offset) > 0]))
+    begin, end = int(paid.day.min()) * DAY, (int(paid.day.max()) + 1) * DAY
+    horizon = params.horizon // MICROSECOND
+    near_time = min(horizon, (end - begin) // 4)
+    # One ascending key of payer and time lets a binary search count any payer's window.
+    width = end - begin + 2 * near_time + 2
+    lane = deeds.source.astype(np.int64) * width + (deeds.at - begin + near_time)
+    ordered = np.sort(lane)
+    near = np.searchsorted(ordered, lane + near_time, "right") - np.searchsorted(
+        ordered, lane - near_time, "left"
+    )
+    away = count[deeds.source] - near
+    time_away = (end - begin) - (
+        np.minimum(deeds.at + near_time, end) - np.maximum(deeds.at - near_time, begin)
+    )
+    usual_per_horizon = usual * horizon / max(end - begin, horizon)
+    limit = max(params.habit_per_horizon, params.habit_ratio * usual_per_horizon)
+    habit: NDArray[np.bool_] = away > limit * np.maximum(time_away / horizon, 1)
+    return habit
