@@ -3,7 +3,7 @@
 What is published stays: it keeps its id, its rank and its place in the capacity of its day.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -42,10 +42,10 @@ def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) ->
     """Which rows are candidates: the best `capacity` rows of each UTC event day.
 
     Rows with an expected loss come first, by it; rows without need a rule that hits and go by the
-    number of such rules, then by anomaly score: on labelled card data the rules alone found far
-    more fraud than the anomaly score did. Rows that helped to make the model never alert. Several
-    uploads and feeds share a day, so candidates are more than alerts; `rank_transaction_alerts`
-    decides.
+    sum of such rules' weights, then by anomaly score: on labelled card data the rules alone found
+    far more fraud than the anomaly score did. Rows that helped to make the model never alert.
+    Several uploads and feeds share a day, so candidates are more than alerts;
+    `rank_transaction_alerts` decides.
 
     Args:
         frame: `transaction_id`, `occurred_at`, `in_sample`, `expected_loss`, `anomaly_score` and
@@ -101,7 +101,11 @@ def may_alert(frame: pl.DataFrame, *, capacity: int, least_loss: float = 0.0) ->
 
 
 def rank_transaction_alerts(
-    candidates: pl.DataFrame, published: pl.DataFrame | None, *, capacity: int
+    candidates: pl.DataFrame,
+    published: pl.DataFrame | None,
+    *,
+    capacity: int,
+    weights: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
     """The transaction alerts of all days: the published ones and those that still fit.
 
@@ -119,13 +123,14 @@ def rank_transaction_alerts(
             and the columns of `TRANSACTION_EVIDENCE` but the related ids. Any order.
         published: Former alerts of any type, with the columns of the result; none at first.
         capacity: Most alerts a day.
+        weights: How many reasons one counts for, by its code; 1 where it is not named.
 
     Returns:
         `ALERT_SCHEMA` and `TRANSACTION_EVIDENCE`, and what else `published` has (null in new rows),
         by event day and rank.
     """
     kept = published_alerts(published, "transaction", ALERT_SCHEMA | TRANSACTION_EVIDENCE)
-    cases = _cases(candidates)
+    cases = _cases(candidates, weights or {})
     new = cases.join(kept.select(_CASE).unique(), on=_CASE, how="anti", nulls_equal=True).join(
         kept.select("feed", "subject_id"), on=["feed", "subject_id"], how="anti"
     )
@@ -214,7 +219,16 @@ def _merit(hits: pl.Expr) -> pl.Expr:
     return hits.cast(pl.Float64) + sortable("anomaly_score").fill_null(0.0).clip(0.0, 0.999)
 
 
-def _cases(candidates: pl.DataFrame) -> pl.DataFrame:
+def _weight(weights: Mapping[str, int]) -> pl.Expr:
+    """How many ordinary reasons a row's reasons count for."""
+    reasons = pl.col("reasons").list
+    if not weights:
+        return reasons.len()
+    each = pl.element().replace_strict(dict(weights), default=1, return_dtype=pl.Int64)
+    return reasons.eval(each).list.sum()
+
+
+def _cases(candidates: pl.DataFrame, weights: Mapping[str, int]) -> pl.DataFrame:
     """The best row of each case, the others' ids beside it."""
     ordered = (
         candidates.rename({"transaction_id": "subject_id"})
@@ -223,7 +237,7 @@ def _cases(candidates: pl.DataFrame) -> pl.DataFrame:
             expected_loss=sortable("expected_loss"),
             anomaly_score=sortable("anomaly_score"),
             merit=pl.when(sortable("expected_loss").is_null())
-            .then(_merit(pl.col("reasons").list.len()))
+            .then(_merit(_weight(weights)))
             .otherwise(sortable("anomaly_score")),
         )
         .sort(

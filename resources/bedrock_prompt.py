@@ -7,20 +7,30 @@ from typing import Final
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from gpu_ops.evidence import Evidence, TransactionEvidence
+from gpu_ops.evidence import (
+    CaseEvidence,
+    Evidence,
+    Payment,
+    RingEvidence,
+    TransactionEvidence,
+    told_payments,
+    told_reasons,
+)
 from gpu_ops.masking import masked
-from gpu_ops.reasons import REASONS
-from resources.claims import NAMED_ACCOUNTS
-from resources.explainer import NO_CURRENCY, ExplainerError
+from gpu_ops.typologies import typology_of_reasons
+from resources.claims import NAMED_ACCOUNTS, TOLD_EARLIER, TOLD_REASONS, TOLD_RINGS
+from resources.explainer import ExplainerError
+from resources.template_texts import NO_CURRENCY, currency_of, typology_name
 
-PROMPT_VERSION: Final = "1"
+PROMPT_VERSION: Final = "2"
 """Part of the key of every stored answer: raise it with every change of this module's texts."""
 
 MOST_OUTPUT_TOKENS: Final = 400
 
 _SYSTEM: Final = """\
-You write for fraud analysts. Each message is a JSON object with facts about one alert. Explain the
-alert in two to four short English sentences: what happened, why it is shown, how sure the score is.
+You write for fraud analysts. Each message is a JSON object with facts about one alert, or about a
+case of several. Explain it in two to five short English sentences: what happened, why it is shown,
+how sure the score is. Where a typology is given, name it.
 Use these facts only. Copy every amount, count, share, date, time and masked account exactly as it
 is written there; calculate, round and convert nothing, and add no other number, name, id or link.
 An alert is a suspicion, no proof: never say that somebody committed fraud, and give no advice.
@@ -30,7 +40,7 @@ Answer with a JSON object that has one key, text."""
 _SCHEMA: Final = json.dumps(
     {
         "type": "object",
-        "properties": {"text": {"type": "string", "description": "Two to four plain sentences."}},
+        "properties": {"text": {"type": "string", "description": "Two to five plain sentences."}},
         "required": ["text"],
         "additionalProperties": False,
     }
@@ -89,18 +99,14 @@ def facts_of(evidence: Evidence) -> dict[str, JsonValue]:
     """
     if isinstance(evidence, TransactionEvidence):
         return _transaction_facts(evidence) | {"reasons": _reasons(evidence)}
-    return {
-        "case": "ring of accounts",
-        "pattern": evidence.pattern.replace("_", "-"),
-        "accounts": len(evidence.accounts),
-        "some_of_the_accounts": [masked(one) for one in evidence.accounts[:NAMED_ACCOUNTS]],
-        "transactions": len(evidence.transaction_ids),
-        "sum_of_amounts": f"{evidence.amount:,.2f}",
-        "first": f"{evidence.first_at:%Y-%m-%d at %H:%M} UTC",
-        "last": f"{evidence.last_at:%Y-%m-%d at %H:%M} UTC",
-        "strength_of_the_evidence_which_is_no_probability": f"{evidence.score:.0%}",
-        "reasons": _reasons(evidence),
-    }
+    if isinstance(evidence, RingEvidence):
+        return {
+            "case": "ring of accounts",
+            **_ring_facts(evidence),
+            **_payment_facts(evidence),
+            "reasons": _reasons(evidence),
+        }
+    return _case_facts(evidence)
 
 
 def request_of(model: str, facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -181,6 +187,9 @@ def _transaction_facts(case: TransactionEvidence) -> dict[str, JsonValue]:
     }
     if case.currency != NO_CURRENCY:
         facts["currency"] = case.currency
+    typology = typology_of_reasons(case.reasons)
+    if typology is not None:
+        facts["typology"] = typology.name
     if case.related_transaction_ids:
         related = len(case.related_transaction_ids)
         facts["more_suspicious_transactions_between_them_that_day"] = related
@@ -192,8 +201,69 @@ def _transaction_facts(case: TransactionEvidence) -> dict[str, JsonValue]:
     return facts
 
 
+def _ring_facts(ring: RingEvidence) -> dict[str, JsonValue]:
+    facts: dict[str, JsonValue] = {
+        "typology": typology_name(ring.pattern),
+        "accounts": len(ring.accounts),
+        "some_of_the_accounts": [masked(one) for one in ring.accounts[:NAMED_ACCOUNTS]],
+        "transactions": len(ring.transaction_ids),
+        "sum_of_amounts": f"{ring.amount:,.2f}",
+        "first": f"{ring.first_at:%Y-%m-%d at %H:%M} UTC",
+        "last": f"{ring.last_at:%Y-%m-%d at %H:%M} UTC",
+        "strength_of_the_evidence_which_is_no_probability": f"{ring.score:.0%}",
+    }
+    if ring.centre is not None:
+        facts["account_in_the_centre"] = masked(ring.centre)
+    if ring.exposure is not None:
+        facts["money_that_came_in_from_outside"] = f"{ring.exposure:,.2f}"
+    return facts
+
+
+def _payment_facts(evidence: RingEvidence | CaseEvidence) -> dict[str, JsonValue]:
+    told: list[JsonValue] = [_payment(one) for one in told_payments(evidence)]
+    facts: dict[str, JsonValue] = {"largest_payments": told} if told else {}
+    currency = currency_of(evidence)
+    return facts if currency == NO_CURRENCY else {**facts, "currency": currency}
+
+
+def _payment(one: Payment) -> dict[str, JsonValue]:
+    return {
+        "amount": f"{one.amount:,.2f}",
+        "payer": masked(one.payer),
+        "payee": masked(one.payee),
+        "when": f"{one.occurred_at:%Y-%m-%d at %H:%M} UTC",
+    }
+
+
+def _case_facts(case: CaseEvidence) -> dict[str, JsonValue]:
+    weights = list(case.weights.items())[:TOLD_REASONS]
+    told = told_reasons(case)
+    facts: dict[str, JsonValue] = {
+        "case": "several alerts about one ring"
+        if case.account is None
+        else f"several alerts about the account {masked(case.account)}",
+        "alerts_of_payments": len(case.alerts),
+        "rings": [_ring_facts(one) for one in case.rings[:TOLD_RINGS]],
+        "first": f"{case.first_at:%Y-%m-%d at %H:%M} UTC",
+        "last": f"{case.last_at:%Y-%m-%d at %H:%M} UTC",
+        **_payment_facts(case),
+        "reasons_and_what_part_of_the_case_rests_on_each": [
+            {"reason": told[code], "part": f"{share:.0%}"} for code, share in weights
+        ],
+        "earlier_cases": [
+            {"verdict": one.verdict, "closed_on": f"{one.closed_at:%Y-%m-%d}"}
+            for one in case.earlier[:TOLD_EARLIER]
+        ],
+    }
+    if case.expected_loss is not None:
+        facts["expected_loss"] = f"{case.expected_loss:,.2f}"
+    if case.exposure is not None:
+        facts["exposure"] = f"{case.exposure:,.2f}"
+    return facts
+
+
 def _reasons(evidence: Evidence) -> list[JsonValue]:
-    return [REASONS.get(code, code) for code in evidence.reasons]
+    return list(told_reasons(evidence).values())
 
 
 def _json(facts: Mapping[str, JsonValue]) -> str:

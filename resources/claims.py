@@ -4,16 +4,31 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from gpu_ops.evidence import Evidence, TransactionEvidence, masked
-from gpu_ops.reasons import REASONS
+from gpu_ops.evidence import (
+    CaseEvidence,
+    Evidence,
+    Payment,
+    RingEvidence,
+    TransactionEvidence,
+    masked,
+    told_payments,
+    told_reasons,
+)
 
 PARTIES: Final = 2
 """The accounts of a transaction."""
 NAMED_ACCOUNTS: Final = 3
 """How many members of a ring a text names before it says how many more there are."""
+TOLD_RINGS: Final = 2
+"""How many rings of a case a text describes."""
+TOLD_REASONS: Final = 4
+"""How many reasons of a case a text tells before it says how many more there are."""
+TOLD_EARLIER: Final = 3
+"""How many earlier cases a text names before it says how many more there are."""
 
 _NUMBER: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _TOKEN: Final = re.compile(r"\S+")
@@ -88,17 +103,47 @@ def _canonical(number: str, *, share: bool = False) -> str:
 def _names(evidence: Evidence) -> Iterator[str]:
     """All names that a text may use: ids, masked accounts, dates, times, reasons."""
     yield from (evidence.alert_id, evidence.feed)
-    for code in evidence.reasons:
-        yield from (code, REASONS.get(code, ""))
+    for code, text in told_reasons(evidence).items():
+        yield from (code, text)
     if isinstance(evidence, TransactionEvidence):
         yield from (evidence.transaction_id, *evidence.related_transaction_ids)
         yield from (masked(evidence.payer), masked(evidence.payee))
         yield from (evidence.kind, evidence.currency, evidence.model_version or "")
-        moments = [evidence.occurred_at]
+        yield from _times([evidence.occurred_at])
+    elif isinstance(evidence, RingEvidence):
+        yield from _ring_names(evidence)
+        yield from _payment_names(told_payments(evidence))
     else:
-        yield from (evidence.ring_id, evidence.pattern, *evidence.transaction_ids)
-        yield from (masked(account) for account in evidence.accounts)
-        moments = [evidence.first_at, evidence.last_at]
+        yield from _case_names(evidence)
+        yield from _payment_names(told_payments(evidence))
+
+
+def _ring_names(ring: RingEvidence) -> Iterator[str]:
+    yield from (ring.ring_id, ring.pattern, *ring.transaction_ids)
+    yield from (masked(account) for account in ring.accounts)
+    yield from [] if ring.centre is None else [masked(ring.centre)]
+    yield from _times([ring.first_at, ring.last_at])
+
+
+def _case_names(case: CaseEvidence) -> Iterator[str]:
+    yield from [] if case.account is None else [masked(case.account)]
+    for ring in case.rings:
+        yield ring.alert_id
+        yield from _ring_names(ring)
+    for alert in case.alerts:
+        yield from (alert.alert_id, alert.transaction_id)
+    for earlier in case.earlier:
+        yield from (earlier.case_id, f"{earlier.closed_at:%Y-%m-%d}")
+    yield from _times([case.first_at, case.last_at])
+
+
+def _payment_names(payments: Iterable[Payment]) -> Iterator[str]:
+    for one in payments:
+        yield from (one.transaction_id, one.currency, masked(one.payer), masked(one.payee))
+        yield from _times([one.occurred_at])
+
+
+def _times(moments: Iterable[datetime]) -> Iterator[str]:
     for moment in moments:
         yield from (f"{moment:%Y-%m-%d}", f"{moment:%H:%M}", f"{moment:%H:%M:%S}")
         yield from (f"{moment:%Y-%m-%dT%H:%M}", f"{moment:%Y-%m-%dT%H:%M:%S}")
@@ -111,12 +156,38 @@ def _numbers(evidence: Evidence) -> Iterator[str]:
         yield from _shares([evidence.fraud_probability, evidence.anomaly_score])
         related = len(evidence.related_transaction_ids)
         counts = [related, related + 1, PARTIES]
-    else:
-        yield from _rounded([evidence.amount], 0, 1, 2)
+    elif isinstance(evidence, RingEvidence):
         yield from _shares([evidence.score])
-        accounts = len(evidence.accounts)
-        counts = [accounts, accounts - NAMED_ACCOUNTS, len(evidence.transaction_ids)]
+        yield from _ring_numbers(evidence)
+        told = told_payments(evidence)
+        yield from _rounded([one.amount for one in told], 0, 1, 2)
+        counts = [len(evidence.transaction_ids) - len(told)]
+    else:
+        told = told_payments(evidence)
+        yield from _rounded([one.amount for one in told], 0, 1, 2)
+        yield from _rounded([evidence.expected_loss, evidence.exposure], 0, 1, 2)
+        yield from _shares(evidence.weights.values())
+        for ring in evidence.rings:
+            yield from _ring_numbers(ring)
+        counts = [len(evidence.payments), len(evidence.payments) - len(told)]
+        for count, most in _case_counts(evidence):
+            counts += [count, count - most]
     yield from (str(count) for count in counts if count > 0)
+
+
+def _ring_numbers(ring: RingEvidence) -> Iterator[str]:
+    yield from _rounded([ring.amount, ring.exposure], 0, 1, 2)
+    accounts = len(ring.accounts)
+    counts = (accounts, accounts - NAMED_ACCOUNTS, len(ring.transaction_ids))
+    yield from (str(count) for count in counts if count > 0)
+
+
+def _case_counts(case: CaseEvidence) -> Iterator[tuple[int, int]]:
+    """How many there are of what a text counts, and how many of them it tells."""
+    yield len(case.alerts), len(case.alerts)
+    yield len(case.rings), TOLD_RINGS
+    yield len(case.weights), TOLD_REASONS
+    yield len(case.earlier), TOLD_EARLIER
 
 
 def _rounded(values: Iterable[float | None], *digits: int) -> Iterator[str]:

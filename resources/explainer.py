@@ -1,26 +1,14 @@
 """Explanations: a case in plain words, made from its evidence and from nothing else."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from gpu_ops.evidence import Evidence, RingEvidence, TransactionEvidence, masked
-from gpu_ops.reasons import REASONS
-from resources.claims import NAMED_ACCOUNTS, unsupported_claims
-
-NO_CURRENCY: Final = "XXX"
-"""ISO 4217's code for amounts of which the currency is not known; texts leave it out."""
+from gpu_ops.evidence import Evidence
+from resources.claims import unsupported_claims
+from resources.template_texts import template_text
 
 _MOST_CHARACTERS: Final = 2_000
-_NOUNS: Final = {
-    "payment": "Payment",
-    "transfer": "Transfer",
-    "cash_out": "Cash withdrawal",
-    "cash_in": "Cash deposit",
-    "debit": "Direct debit",
-    "card": "Card payment",
-}
 
 
 class ExplainerError(Exception):
@@ -56,9 +44,7 @@ class TemplateExplainer:
 
     def explain(self, evidence: Evidence) -> str:
         """What happened, why it is shown and how sure the score is."""
-        if isinstance(evidence, TransactionEvidence):
-            return _transaction_text(evidence)
-        return _ring_text(evidence)
+        return template_text(evidence)
 
 
 @dataclass(frozen=True)
@@ -119,48 +105,3 @@ def verify(text: str, evidence: Evidence) -> None:
     claims = unsupported_claims(text, evidence)
     if claims:
         raise UnsupportedTextError(f"not in the evidence: {', '.join(claims)}")
-
-
-def _transaction_text(case: TransactionEvidence) -> str:
-    what = (
-        f"{_NOUNS.get(case.kind, case.kind)} of {_money(case.amount, case.currency)} from "
-        f"{masked(case.payer)} to {masked(case.payee)} on {case.occurred_at:%Y-%m-%d at %H:%M} UTC."
-    )
-    related = len(case.related_transaction_ids)
-    more = ""
-    if related:
-        noun = "transaction" if related == 1 else "transactions"
-        more = f"{related} more suspicious {noun} between the same accounts on that day."
-    if case.fraud_probability is None or case.expected_loss is None:
-        sure = (
-            "No approved model scores this feed yet; the alert rests on the rules above and an "
-            f"anomaly score of {case.anomaly_score:.2f}."
-        )
-    else:
-        sure = (
-            f"The model gives a fraud probability of {case.fraud_probability:.1%} and an expected "
-            f"loss of {_money(case.expected_loss, case.currency)}."
-        )
-    return " ".join(part for part in (what, more, _why(case.reasons), sure) if part)
-
-
-def _ring_text(case: RingEvidence) -> str:
-    named = [masked(account) for account in case.accounts[:NAMED_ACCOUNTS]]
-    others = len(case.accounts) - len(named)
-    members = ", ".join(named) + (f" and {others} more" if others else "")
-    noun = "transaction" if len(case.transaction_ids) == 1 else "transactions"
-    return (
-        f"{case.pattern.replace('_', '-').capitalize()} of {len(case.accounts)} accounts "
-        f"({members}): {len(case.transaction_ids)} {noun} with a sum of {case.amount:,.2f} from "
-        f"{case.first_at:%Y-%m-%d at %H:%M} to {case.last_at:%Y-%m-%d at %H:%M} UTC. "
-        f"{_why(case.reasons)} Strength of the evidence: {case.score:.0%}; it is no probability of "
-        "fraud."
-    )
-
-
-def _money(amount: float, currency: str) -> str:
-    return f"{amount:,.2f}" + (f" {currency}" if currency != NO_CURRENCY else "")
-
-
-def _why(reasons: Sequence[str]) -> str:
-    return " ".join(REASONS.get(code, code) for code in reasons)

@@ -109,6 +109,7 @@ def test_a_ring_in_plain_words() -> None:
         "Cycle of 4 accounts (…01, …02, …03 and 1 more): 5 transactions with a sum of 40,000.50 "
         "from 2024-05-01 at 08:00 to 2024-05-03 at 09:30 UTC. "
         "Money comes back through other accounts to where it started. "
+        "The typology cycle is used for bringing money back to its owner with another story. "
         "Strength of the evidence: 88%; it is no probability of fraud."
     )
 
@@ -262,7 +263,9 @@ plain = st.text("abcdefghij0123456789-", min_size=1, max_size=12)
 
 @settings(deadline=None, max_examples=40)
 @given(transactions | rings, st.lists(plain, min_size=5, max_size=5))
-def test_the_template_always_holds(evidence: Evidence, ids: list[str]) -> None:
+def test_the_template_always_holds(
+    evidence: TransactionEvidence | RingEvidence, ids: list[str]
+) -> None:
     accounts = [f"f:account:{name}" for name in ids]
     # Ids as systems make them; an id such as "UTC" or "of" would blank words of the template.
     if isinstance(evidence, TransactionEvidence):

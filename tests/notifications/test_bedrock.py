@@ -204,7 +204,7 @@ def test_a_good_answer_is_used_counted_and_never_asked_for_again(
     second = Made(lake, bedrock.client)
     assert second.texts(CASE) == [GOOD]
     assert len(bedrock.asked) == 1
-    assert first.counts == {f"bedrock {MODEL}, prompt 1": 2}
+    assert first.counts == {f"bedrock {MODEL}, prompt 2": 2}
     assert first.counts == {}
     # 500 x 1 / 1,000,000 + 80 x 5 / 1,000,000
     assert usage_of(lake, TODAY) == Usage(
@@ -212,7 +212,7 @@ def test_a_good_answer_is_used_counted_and_never_asked_for_again(
     )
     (entry,) = lake.list("explanations/cache")
     assert json.loads(lake.get(entry.key)) == {
-        "generator": f"bedrock {MODEL}, prompt 1",
+        "generator": f"bedrock {MODEL}, prompt 2",
         "alert_id": "tx-73b4aa855c917ddd",
         "text": GOOD,
         "refused": None,
@@ -248,7 +248,7 @@ def test_a_model_sees_facts_and_no_ids(lake: Lake, bedrock: Bedrock) -> None:
     }
     assert facts[1] == {
         "case": "ring of accounts",
-        "pattern": "scatter-gather",
+        "typology": "scatter-gather",
         "accounts": 4,
         "some_of_the_accounts": ["…0001", "…0002", "…"],
         "transactions": 5,
@@ -445,7 +445,7 @@ def test_the_budget_of_the_day_is_kept_over_processes(lake: Lake, bedrock: Bedro
     asked = len(bedrock.asked)
     assert 2 <= asked <= 4
     assert first.counts == {
-        f"bedrock {MODEL}, prompt 1": asked,
+        f"bedrock {MODEL}, prompt 2": asked,
         "template (budget spent)": 10 - asked,
     }
     assert usage_of(lake, TODAY).tokens == asked * 580 <= 2_500
@@ -467,7 +467,7 @@ def test_other_processes_are_looked_at_every_minute(lake: Lake, bedrock: Bedrock
     second.texts(two, three)
     first.seconds += 61
     first.texts(four)
-    assert first.counts == {f"bedrock {MODEL}, prompt 1": 1, "template (budget spent)": 1}
+    assert first.counts == {f"bedrock {MODEL}, prompt 2": 1, "template (budget spent)": 1}
 
 
 def test_a_damaged_stored_answer_is_asked_for_again(lake: Lake, bedrock: Bedrock) -> None:

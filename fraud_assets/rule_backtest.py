@@ -1,0 +1,176 @@
+"""What rules would have found in the stored past, before one of them is switched on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import polars as pl
+from pydantic import JsonValue
+
+from fraud_assets import layers
+from fraud_assets.feeds import Feed
+from fraud_assets.judged_scores import judged_scores
+from fraud_assets.labels import FeedLabels
+from fraud_assets.rule_rows import columns_read, screened
+from fraud_assets.what_if import Span
+from gpu_ops.rule_figures import HIT, RuleFigures, rule_figures
+from gpu_ops.rules import Rule, RuleSet
+from resources.errors import LakeError
+from resources.versions import Manifest, Versions
+
+_KEPT = ("transaction_id", "occurred_at", "amount", "is_fraud", "in_sample", "decision")
+_NOT_RECOMMENDED = "none"
+_LEARNED = frozenset({"anomaly_score", "fraud_probability", "expected_loss"})
+
+
+class RuleBacktestError(LakeError):
+    """There are no rows to look at."""
+
+
+@dataclass(frozen=True)
+class RuleBacktest:
+    """What one rule would have found.
+
+    Attributes:
+        feed: In whose transactions.
+        rule: The rule.
+        first: Earliest transaction.
+        last: Latest.
+        figures: What it found.
+        left_out: Uploads whose layers were not made of each other; a run mends that.
+    """
+
+    feed: str
+    rule: Rule
+    first: datetime
+    last: datetime
+    figures: RuleFigures
+    left_out: int
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the rule reads what a model said, which flatters it where that had learned."""
+        return bool(self.rule.columns & _LEARNED)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The same as JSON."""
+        figures = asdict(self.figures)
+        figures["by_day"] = [{**one, "day": str(one["day"])} for one in figures["by_day"]]
+        figures["overlaps"] = list(figures["overlaps"])
+        return {
+            "feed": self.feed,
+            "rule": self.rule.code,
+            "when": self.rule.formula,
+            "digest": self.rule.digest,
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "left_out_uploads": self.left_out,
+            "reads_scores": self.reads_scores,
+            **figures,
+        }
+
+
+def backtest_rules(
+    versions: Versions,
+    feed: Feed,
+    tried: Sequence[Rule],
+    present: RuleSet,
+    span: Span,
+    now: datetime,
+) -> list[RuleBacktest]:
+    """What rules would have found in the rows that are stored.
+
+    Features and scores are those of the time, so a rule sees what it would have seen; labels are
+    those known by now. A transaction in two uploads counts once.
+
+    Args:
+        versions: The lake.
+        feed: In whose transactions.
+        tried: The rules.
+        present: The rules that are active, which the tried ones are set beside.
+        span: Which transactions.
+        now: Labels that become known later do not exist yet.
+
+    Raises:
+        RuleBacktestError: No row is stored in this span.
+    """
+    beside = {rule.code: rule for rule in (*present.active, *tried)}
+    table, left_out = _table(versions, feed, list(beside.values()), span, now)
+    first, last = table["occurred_at"].min(), table["occurred_at"].max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        raise RuleBacktestError(
+            f"no transaction of {feed.name} is scored in this span; land files and run first: "
+            "fraud-assets run"
+        )
+    others = [rule.code for rule in present.active]
+    return [
+        RuleBacktest(feed.name, rule, first, last, rule_figures(table, rule.code, others), left_out)
+        for rule in tried
+    ]
+
+
+def _table(
+    versions: Versions, feed: Feed, rules: Sequence[Rule], span: Span, now: datetime
+) -> tuple[pl.DataFrame, int]:
+    """What `rule_figures` asks for, and how many uploads are not in it."""
+    scored = layers.visible(versions, "augmented_transactions", feed.name)
+    filled = {key: one for key, one in scored.items() if one.rows}
+    linked = {
+        key: found for key, one in sorted(filled.items()) if (found := _made_of(versions, key, one))
+    }
+    mine = {key: filled[key] for key in linked}
+    labels = FeedLabels.of(versions, feed)
+    judged = judged_scores(versions, labels, mine, ("in_sample", "decision"), now)
+    if judged is None:
+        return pl.DataFrame(schema={"occurred_at": pl.Datetime("us", "UTC")}), len(filled)
+    sent = versions.scan_all([raw for raw, _ in linked.values()])
+    features = versions.scan_all([prepped for _, prepped in linked.values()])
+    read = (columns_read(rules) | {"amount"}) - {"occurred_at"}
+    table = screened(sent, features, versions.scan_all(list(mine.values())), read)
+    at = pl.col("occurred_at")
+    hits = [rule.condition.fill_null(value=False).alias(f"{HIT}{rule.code}") for rule in rules]
+    rows = (
+        pl.concat([judged, table], how="horizontal", strict=True)
+        .filter(
+            *([] if span.start is None else [at >= span.start]),
+            *([] if span.end is None else [at < span.end]),
+        )
+        .select(*_KEPT, *hits)
+        .collect(engine="streaming")
+        .unique("transaction_id", keep="first", maintain_order=True)
+    )
+    recommended = pl.col("decision").fill_null(_NOT_RECOMMENDED) != _NOT_RECOMMENDED
+    return (
+        rows.with_columns(
+            alerted=pl.col("transaction_id").is_in(_alerted(versions, feed.name).implode()),
+            recommended=recommended,
+        ),
+        len(filled) - len(mine),
+    )
+
+
+def _made_of(versions: Versions, key: str, scored: Manifest) -> tuple[Manifest, Manifest] | None:
+    """The visible transactions and features of an upload, if they are those that were scored."""
+    feed = layers.feed_of(scored)
+    found = []
+    for asset in ("raw_transactions", "prepped_transactions"):
+        one = versions.latest(layers.upload_slot(asset, feed, key))
+        if one is None or scored.inputs.get(one.slot) != one.content_id:
+            return None
+        found.append(one)
+    raw, prepped = found
+    return raw, prepped
+
+
+def _alerted(versions: Versions, feed: str) -> pl.Series:
+    """Ids of the transactions that a published alert of the feed holds."""
+    published = versions.latest(layers.snapshot_slot("published_alerts"))
+    if published is None:
+        return pl.Series(dtype=pl.String)
+    alerts = versions.scan(published).filter(feed=feed)
+    own = alerts.filter(alert_type="transaction").select("subject_id")
+    lists = [
+        alerts.select(pl.col(name).list.explode(empty_as_null=False).alias("subject_id"))
+        for name in ("related_transaction_ids", "transaction_ids")
+    ]
+    return pl.concat([own, *lists]).drop_nulls().unique().collect().to_series()

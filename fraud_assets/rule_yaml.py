@@ -1,0 +1,87 @@
+"""YAML of rules as plain values that know their lines: no keys given twice, no aliases."""
+
+from typing import Final, NamedTuple, cast
+
+import yaml
+
+MOST_BYTES: Final = 1_048_576
+_KEY: Final = "rules"
+
+
+class YamlFault(Exception):  # noqa: N818 - it is told as a mistake of the file, never raised further
+    """Text that is not such YAML; `line` is None where no line is to blame."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        self.problem = problem
+        self.line = line
+        super().__init__(problem)
+
+
+class Entry(NamedTuple):
+    """One rule as written.
+
+    Attributes:
+        value: What stands there; a mapping if all is well.
+        line: Line of its beginning, from 1.
+        lines: Line of the value of each key.
+    """
+
+    value: object
+    line: int
+    lines: dict[str, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses aliases, which could make a small file huge, and keys given twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # so in its stubs
+            raise yaml.composer.ComposerError(None, None, "aliases (*) are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 the base class decides the signature
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def entries_of(content: bytes) -> list[Entry]:
+    """The rules that a file lists under its one key, `rules`.
+
+    Raises:
+        YamlFault: It is no such file.
+    """
+    if len(content) > MOST_BYTES:
+        raise YamlFault(f"the file has more than {MOST_BYTES:,} bytes")
+    try:
+        loader = _Loader(content.decode("utf-8-sig"))
+        node = loader.get_single_node()
+        value = None if node is None else loader.construct_document(node)
+    except UnicodeDecodeError as error:
+        raise YamlFault(f"it is not UTF-8 at byte {error.start}") from error
+    except RecursionError as error:
+        raise YamlFault("it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
+        # PyYAML lets a ValueError through for a date such as 2026-13-45.
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise YamlFault(f"it is not YAML: {problem}", mark and mark.line + 1) from error
+    if not isinstance(value, dict) or list(value) != [_KEY] or not isinstance(value[_KEY], list):
+        raise YamlFault(f"it holds one key, {_KEY}, with a list of rules below it")
+    ((_, listed),) = cast("yaml.MappingNode", node).value
+    return [
+        Entry(one, where.start_mark.line + 1, _lines_of(where))
+        for one, where in zip(value[_KEY], listed.value, strict=True)
+    ]
+
+
+def _lines_of(node: yaml.Node) -> dict[str, int]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {str(key.value): value.start_mark.line + 1 for key, value in node.value}

@@ -1,0 +1,191 @@
+"""Files of rules: what they say, and every mistake in them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fraud_assets.feeds import load_feeds
+from fraud_assets.rule_files import (
+    EXAMPLE,
+    RuleFileError,
+    load_rules,
+    parse_rules,
+    read_rules,
+    rules_of,
+)
+from gpu_ops.reasons import REASONS
+
+FEEDS = ("card", "sim")
+GOOD = b"""
+rules:
+  - code: RULE_NIGHT
+    text: It is night.
+    when: |
+      hour_of_day BETWEEN 1 AND 5
+      AND amount > 10
+    weight: 3
+    status: active
+    feeds: [sim]
+    valid_from: 2026-01-01
+    valid_until: 2026-01-31
+    owner: ann
+  - {code: RULE_ALL, text: All., when: amount >= 0}
+  - {code: RULE_TRIED, text: Tried., when: amount >= 0, status: shadow}
+  - {code: RULE_OFF, text: Off., when: amount >= 0, status: disabled}
+"""
+
+
+def mistakes(content: bytes) -> list[str]:
+    with pytest.raises(RuleFileError) as caught:
+        parse_rules(content, "a.yaml", FEEDS)
+    return str(caught.value).splitlines()
+
+
+def test_a_rule_says_what_its_file_says() -> None:
+    night, whole, *_ = parse_rules(GOOD, "a.yaml", FEEDS)
+    assert (night.rule.code, night.rule.text, night.rule.weight) == (
+        "RULE_NIGHT",
+        "It is night.",
+        3,
+    )
+    assert str(night.rule.parsed) == "(hour_of_day BETWEEN 1.0 AND 5.0) AND (amount > 10.0)"
+    assert night.rule.valid_from == datetime(2026, 1, 1, tzinfo=UTC)
+    # A date means that the whole day still counts.
+    assert night.rule.valid_until == datetime(2026, 2, 1, tzinfo=UTC)
+    assert (night.owner, night.feeds, night.file, night.line) == ("ann", ("sim",), "a.yaml", 3)
+    assert (whole.status, whole.rule.weight, whole.rule.valid_until, whole.line) == (
+        "active",
+        1,
+        None,
+        14,
+    )
+
+
+def test_a_feed_is_screened_by_its_rules_and_those_of_all() -> None:
+    rules = parse_rules(GOOD, "a.yaml", FEEDS)
+    sim, card = rules_of("sim", rules), rules_of("card", rules)
+    assert [one.code for one in sim.own] == ["RULE_NIGHT", "RULE_ALL"]
+    assert [one.code for one in card.own] == ["RULE_ALL"]
+    assert [one.code for one in sim.shadow] == ["RULE_TRIED"]
+
+
+def test_every_mistake_is_told_with_its_line() -> None:
+    content = b"""\
+rules:
+  - code: rule_small
+    text: a
+    when: amont > 5
+  - code: RULE_A
+    text: |
+      two
+      lines
+    when: |
+      amount > 5
+      AND is_fraud = TRUE
+    wieght: 3
+  - code: RULE_B
+    text: c
+    when: amount > 1 AND
+    feeds: [sin]
+    valid_from: 2026-02-01
+    valid_until: 2026-01-31
+  - code: RULE_C
+    when: 5
+    weight: 11
+    status: on
+  - RULE_D
+"""
+    assert mistakes(content) == [
+        (
+            "a.yaml:2: rule_small: code: found 'rule_small'; accepted: RULE_, then capital "
+            "letters, digits and _, 60 characters at most"
+        ),
+        (
+            "a.yaml:4: rule_small: when, line 1, column 1: there is no column 'amont'; did you "
+            "mean 'amount'?"
+        ),
+        (
+            "a.yaml:6: RULE_A: text: found 'two\\nlines\\n'; accepted: one line of 1 to 300 "
+            "characters that an analyst understands"
+        ),
+        (
+            "a.yaml:12: RULE_A: wieght: unknown key; did you mean 'weight'? accepted: code, text, "
+            "when, weight, status, feeds, valid_from, valid_until, owner"
+        ),
+        (
+            "a.yaml:9: RULE_A: when, line 2, column 5: 'is_fraud' cannot be read: a label is not "
+            "known at the moment of the transaction"
+        ),
+        (
+            "a.yaml:16: RULE_B: feeds: there is no feed 'sin'; did you mean 'sim'? known feeds: "
+            "card, sim"
+        ),
+        "a.yaml:18: RULE_B: valid_until: it lies before valid_from",
+        "a.yaml:15: RULE_B: when, line 1, column 15: a value is missing here; found the end",
+        "a.yaml:19: RULE_C: text: this key is required",
+        "a.yaml:20: RULE_C: when: found 5; accepted: a condition in SQL, as text",
+        "a.yaml:21: RULE_C: weight: found 11; accepted: a whole number from 1 to 10",
+        "a.yaml:22: RULE_C: status: found True; accepted: active, shadow, disabled",
+        (
+            "a.yaml:23: a rule is a mapping with the keys code, text, when, weight, status, feeds, "
+            "valid_from, valid_until, owner"
+        ),
+    ]
+
+
+def test_the_place_in_a_condition_is_shown() -> None:
+    with pytest.raises(RuleFileError) as caught:
+        parse_rules(
+            b"rules:\n- {code: RULE_A, text: a, when: amount > 5 AND kynd = 'card'}", "a", FEEDS
+        )
+    (mistake,) = caught.value.mistakes
+    assert mistake.excerpt == "amount > 5 AND kynd = 'card'\n               ^"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "a.yaml: it holds one key, rules, with a list of rules below it"),
+        (b"rules: 5", "a.yaml: it holds one key, rules"),
+        (b"rules: []\nmore: 1", "a.yaml: it holds one key, rules"),
+        (b"rules:\n - {code: RULE_A, code: RULE_B}", "a.yaml:2: it is not YAML: the key 'code' is"),
+        (b"rules:\n - &a {code: RULE_A}\n - *a", "a.yaml:3: it is not YAML: aliases (*) are not"),
+        (b"rules: " + b"[" * 1_500, "a.yaml: it is nested too deeply"),
+        (b"rules:\n - {code: !!python/name:os.system }", "a.yaml:2: it is not YAML: could not"),
+        (b"\xff\xfe", "a.yaml: it is not UTF-8 at byte 0"),
+        (b"#" * 1_048_577, "a.yaml: the file has more than 1,048,576 bytes"),
+    ],
+)
+def test_what_is_no_file_of_rules_is_refused(content: bytes, told: str) -> None:
+    assert mistakes(content)[0].startswith(told)
+
+
+def test_a_folder_is_read_whole_and_a_code_stands_once(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text("rules:\n- {code: RULE_A, text: a, when: amount > 5}")
+    (tmp_path / "a.yml").write_text("rules:\n\n- {code: RULE_A, text: a, when: amount > 6}")
+    (tmp_path / "notes.txt").write_text("no rules")
+    with pytest.raises(RuleFileError) as caught:
+        load_rules(tmp_path, FEEDS)
+    first, second = tmp_path / "a.yml", tmp_path / "b.yaml"
+    assert str(caught.value) == f"{second}:2: RULE_A: {first}:3 has this code too; one rule a code"
+    (tmp_path / "b.yaml").unlink()
+    assert [one.rule.formula for one in load_rules(tmp_path, FEEDS)] == ["amount > 6"]
+
+
+def test_no_folder_is_no_rules_and_a_missing_one_is_a_mistake(tmp_path: Path) -> None:
+    assert load_rules(None, FEEDS) == ()
+    with pytest.raises(RuleFileError, match="there is no such folder"):
+        load_rules(tmp_path / "gone", FEEDS)
+    with pytest.raises(RuleFileError, match=r"gone\.yaml: cannot be read: No such file"):
+        read_rules([tmp_path / "gone.yaml"], FEEDS)
+
+
+def test_the_example_has_no_mistakes_and_hits_nothing_before_it_is_switched_on() -> None:
+    rules = read_rules([EXAMPLE], load_feeds())
+    assert len(rules) == 4
+    assert {one.status for one in rules} == {"shadow"}
+
+
+def test_no_code_of_the_project_can_be_taken() -> None:
+    assert not [code for code in REASONS if code.startswith("RULE_")]
