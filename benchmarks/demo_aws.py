@@ -32,7 +32,8 @@ from resources.versions import Versions
 
 BUCKET: Final = "fraud-demo"
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
-TABLES: Final = (*UPLOAD_LAYERS, *SNAPSHOTS)
+TABLES: Final = (*UPLOAD_LAYERS, *(name for name in SNAPSHOTS if name != "cases"))
+"""Cases hold the moments at which they were opened, and a lake in S3 has none by itself."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from fraud_assets.restoring import (
     PUBLISHED_IN,
     restore_published_alerts,
 )
+from fraud_assets.ring_payments import payments_of_rings
+from fraud_assets.rule_notes import known_rules
 from fraud_assets.schemas import RING_ALERTS, TRANSACTION_ALERTS
 from gpu_ops.evidence import Evidence, ring_evidence, transaction_evidence
 from gpu_ops.ranking import (
@@ -66,8 +68,10 @@ def transaction_alerts(
         versions = Versions(lake)
         graph = snapshot(versions, "account_graph")
         before = _publication_before(versions, context.run.run_id)
+        scored = scored_with(versions, graph)
+        rules = known_rules(scored)
         candidates = (
-            scan_window(versions, scored_with(versions, graph), settings.alert_window_days)
+            scan_window(versions, scored, settings.alert_window_days)
             .filter("may_alert")
             .select(
                 "transaction_id",
@@ -82,8 +86,10 @@ def transaction_alerts(
             candidates,
             _published(versions, before, ALERT_SCHEMA | TRANSACTION_EVIDENCE),
             capacity=settings.daily_capacity,
+            weights=rules.weights,
         )
-        explained = _explained(alerts, transaction_evidence(alerts), explainer)
+        evidence = transaction_evidence(alerts, rules.texts)
+        explained = _explained(alerts, evidence, explainer)
         attempt = versions.begin(layers.snapshot_slot("transaction_alerts"), context.run.run_id)
         attempt.write_table(explained)
         metadata: dict[str, dg.MetadataValue | float | str] = {
@@ -91,7 +97,11 @@ def transaction_alerts(
             "expected_loss": float(explained["expected_loss"].sum()),
             **explained_by(explainer),
         }
-        inputs = {DIGEST: graph.inputs[DIGEST], PUBLISHED: name_of(before)}
+        inputs = {
+            DIGEST: graph.inputs[DIGEST],
+            PUBLISHED: name_of(before),
+            **rules.inputs,
+        }
         yield from publish(
             versions,
             draft(attempt, TRANSACTION_ALERTS, explained, inputs, TRANSACTION_LINEAGE, metadata),
@@ -118,12 +128,14 @@ def ring_alerts(
         versions = Versions(lake)
         rings = snapshot(versions, "fraud_rings")
         before = _publication_before(versions, context.run.run_id)
+        found = versions.scan(rings).collect()
         alerts = rank_ring_alerts(
-            versions.scan(rings).collect(),
+            found,
             _published(versions, before, ALERT_SCHEMA | RING_EVIDENCE),
             capacity=settings.ring_capacity,
         )
-        explained = _explained(alerts, ring_evidence(alerts), explainer)
+        evidence = ring_evidence(alerts, payments_of_rings(versions, alerts), found)
+        explained = _explained(alerts, evidence, explainer)
         attempt = versions.begin(layers.snapshot_slot("ring_alerts"), context.run.run_id)
         attempt.write_table(explained)
         inputs = {

@@ -1,6 +1,7 @@
 """The augmented layer: every transaction with its scores and why it may need a look."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import dagster as dg
@@ -10,6 +11,7 @@ from fraud_assets import layers, pictures
 from fraud_assets.described import described
 from fraud_assets.drift import drift_of
 from fraud_assets.feeds import load_feeds
+from fraud_assets.fuse import fused
 from fraud_assets.known_rings import known_rings
 from fraud_assets.labels import FeedLabels
 from fraud_assets.measure import StepMeter
@@ -27,6 +29,7 @@ from fraud_assets.publication import (
 )
 from fraud_assets.raw import known_feed
 from fraud_assets.recommending import recommendations
+from fraud_assets.rule_notes import notes_of, rules_for, rules_shown
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import AUGMENTED
 from fraud_assets.scored_rows import Upload, score_upload
@@ -111,18 +114,23 @@ def augmented_transactions(
         upload = Uploads(lake, feeds).get(context.partition_key)
         versions = Versions(lake)
         raw, prepped = _same_generation(versions, upload.feed, upload.key)
-        scorer = scorer_of(versions, upload.feed, context.run.run_id, settings, prepped)
+        rules = rules_for(settings, upload.feed, feeds)
+        scorer = replace(
+            scorer_of(versions, upload.feed, context.run.run_id, settings, prepped), rules=rules
+        )
         rings = known_rings(versions, upload.feed, raw.event_from, raw.event_to)
         sources = Upload(
             known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
         )
         scored = score_upload(sources, scorer, rings, settings, scratch)
         # All that is said by now; `label_known_at` tells of each when it counts.
-        table = FeedLabels.of(versions, sources.feed).at(versions, scored, None)
+        labelled = FeedLabels.of(versions, sources.feed).at(versions, scored, None)
+        table, lowered = fused(labelled, settings)
         attempt = versions.begin(
             layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
         )
         staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
+        noted = notes_of(rules, sources.raw, sources.prepped, staged)
         rejected = rejected_label(attempt)
         draft = Draft(
             attempt=attempt,
@@ -136,8 +144,10 @@ def augmented_transactions(
                 **_metadata(staged, scorer),
                 **drift_of(versions, upload.feed, raw, staged, scorer),
                 **recommendations(staged, scorer, settings),
+                **lowered,
+                **rules_shown(noted),
             },
-            extra={"reasons_version": REASONS_VERSION},
+            extra={"reasons_version": REASONS_VERSION, **noted},
         )
         yield from publish(versions, draft, meter)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from fraud_assets.backtest_cli import backtest
+from fraud_assets.cases_cli import cases
 from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.label_cli import label
 from fraud_assets.models_cli import models
 from fraud_assets.plain_errors import told_plainly
+from fraud_assets.rules_cli import rules
 from fraud_assets.tuning_cli import tune
 from fraud_assets.what_if_cli import what_if
 
@@ -26,6 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fraud_assets.case_runs import CaseRuns
     from fraud_assets.pipeline import Pipeline
     from simulator.writing import Format
 
@@ -104,8 +107,9 @@ def land(*, files: tuple[Path, ...], feed: str, labels: bool) -> None:
 @told_plainly
 def run(*, backfill: bool, as_json: bool) -> None:
     """Process all that is landed; train where no model is approved and the labels allow."""
-    with _pipeline() as pipeline:
+    with _pipeline() as (pipeline, case_runs):
         pipeline.run(backfill=backfill)
+        case_runs.take_in(pipeline.versions, pipeline.report)
         _conclude(pipeline, as_json=as_json)
 
 
@@ -114,7 +118,7 @@ def run(*, backfill: bool, as_json: bool) -> None:
 @told_plainly
 def train(*, as_json: bool) -> None:
     """Train every feed whose labels allow; the gate decides what is served."""
-    with _pipeline() as pipeline:
+    with _pipeline() as (pipeline, _):
         pipeline.train()
         _conclude(pipeline, as_json=as_json)
 
@@ -219,18 +223,21 @@ def deliver(*, again: str | None, as_json: bool) -> None:
 
 
 main.add_command(backtest)
+main.add_command(cases)
 main.add_command(label)
 main.add_command(models)
+main.add_command(rules)
 main.add_command(tune)
 main.add_command(what_if)
 
 
 @contextmanager
-def _pipeline() -> "Iterator[Pipeline]":
+def _pipeline() -> "Iterator[tuple[Pipeline, CaseRuns]]":
     """The jobs on the kept instance, after reporting runs whose process died.
 
     Progress goes to standard error as it happens; standard output is for the result alone.
     """
+    from fraud_assets.case_runs import CaseRuns
     from fraud_assets.definitions import build
     from fraud_assets.kept_instance import open_instance
     from fraud_assets.local_runs import dead_runs_watched
@@ -238,6 +245,7 @@ def _pipeline() -> "Iterator[Pipeline]":
     from resources.settings import Settings
 
     settings = Settings.load()
+    definitions = build(settings)
 
     def say(line: str) -> None:
         # Nobody may be reading along any more; the work goes on.
@@ -245,7 +253,8 @@ def _pipeline() -> "Iterator[Pipeline]":
             click.echo(line, err=True)
 
     with open_instance() as instance, dead_runs_watched(instance, say):
-        yield Pipeline(build(settings), instance, open_lake(settings), settings, say)
+        pipeline = Pipeline(definitions, instance, open_lake(settings), settings, say)
+        yield pipeline, CaseRuns(definitions, instance, settings, say)
 
 
 def _conclude(pipeline: "Pipeline", *, as_json: bool) -> None:

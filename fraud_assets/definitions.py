@@ -4,6 +4,7 @@ import dagster as dg
 
 from fraud_assets.alerts import ring_alerts, transaction_alerts
 from fraud_assets.augmented import augmented_transactions
+from fraud_assets.case_assets import cases
 from fraud_assets.cleaning import clean_lake
 from fraud_assets.drift_report import drift_report
 from fraud_assets.graph import account_features, account_graph, fraud_rings
@@ -22,6 +23,7 @@ from resources.bedrock import explainer_of
 from resources.sagemaker.api import SageMaker
 from resources.sagemaker.config import SageMakerConfig
 from resources.settings import Settings
+from schedules.cases import cases_sensor
 from schedules.cleaning import nightly_cleaning
 from schedules.delivery import delivery_sensor
 from schedules.drift import drift_retraining, nightly_drift
@@ -44,6 +46,7 @@ ASSETS = (
     transaction_alerts,
     ring_alerts,
     published_alerts,
+    cases,
     training_set,
     fraud_model,
     model_evaluation,
@@ -71,6 +74,7 @@ def build(settings: Settings) -> dg.Definitions:
             labels_sensor,
             first_model_sensor,
             refresh_sensor,
+            cases_sensor,
             drift_retraining,
             failure_sensor,
             delivery_sensor,

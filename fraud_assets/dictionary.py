@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from fraud_assets.case_schemas import CASES
 from fraud_assets.checks import Contract
 from fraud_assets.drift_schemas import DRIFT
 from fraud_assets.label_schemas import RAW_LABELS
@@ -62,6 +63,7 @@ _TABLES: Final[tuple[tuple[str, str, Contract], ...]] = (
         "Both in one table; what only the other kind of alert has is empty.",
         PUBLISHED_ALERTS,
     ),
+    ("cases", "One row a case: the open ones in the order of work, then the others.", CASES),
     (
         "training_set",
         "Labelled rows; the features of `prepped_transactions` follow, all of them.",

@@ -66,7 +66,15 @@ DRIFT: Final = dg.define_asset_job(
     tags={JOB_TAG: "report_drift"},
 )
 
-JOBS: Final = (INGEST, INGEST_LABELS, SCORE, REFRESH, TRAIN, DRIFT)
+CASES: Final = dg.define_asset_job(
+    "take_in_cases",
+    ["cases"],
+    description="Published alerts into cases; labels of closed ones to where labels land.",
+    executor_def=_IN_PROCESS,
+    tags={JOB_TAG: "take_in_cases"},
+)
+
+JOBS: Final = (INGEST, INGEST_LABELS, SCORE, REFRESH, TRAIN, DRIFT, CASES)
 
 SAGEMAKER_JOBS: Final = (
     dg.define_asset_job(

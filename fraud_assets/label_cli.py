@@ -12,11 +12,12 @@ from fraud_assets.command_line import open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from fraud_assets.uploads import Uploads
 
-_ANALYST = "analyst"
+ANALYST = "analyst"
 
 
 @click.command()
@@ -73,8 +74,21 @@ def land_verdict(
     tag = hashlib.sha256(transaction_id.encode()).hexdigest()[:8]
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"verdict-{now:%Y%m%dT%H%M%S%f}-{tag}.csv"
-        with file.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow(("transaction_id", "is_fraud", "known_at", "source", "by", "reason"))
-            writer.writerow((transaction_id, verdict, now.isoformat(), _ANALYST, by, reason))
+        write_judgements(file, [(transaction_id, verdict, now.isoformat(), ANALYST, by, reason)])
         return uploads.land(file, feed, labels=True)
+
+
+def write_judgements(
+    file: Path, judgements: "Iterable[tuple[str, str, str, str, str, str]]"
+) -> None:
+    """Writes a file of labels.
+
+    Args:
+        file: Where to.
+        judgements: Transaction id; fraud, genuine or unsure; when it became known, ISO 8601; the
+            source; who judges; why.
+    """
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("transaction_id", "is_fraud", "known_at", "source", "by", "reason"))
+        writer.writerows(judgements)

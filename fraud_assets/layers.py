@@ -22,6 +22,7 @@ SNAPSHOTS: Final = {
     "transaction_alerts": "alerts/transaction_alerts",
     "ring_alerts": "alerts/ring_alerts",
     "published_alerts": "alerts/published_alerts",
+    "cases": "alerts/cases",
     "training_set": "training/training_set",
     "model_evaluation": "training/model_evaluation",
     "drift_report": "monitoring/drift_report",

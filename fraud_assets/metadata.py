@@ -37,6 +37,7 @@ IDENTIFIERS: Final = frozenset(
         "related_transaction_ids",
         "subject_id",
         "source_file",
+        "judged_transaction_ids",
     }
 )
 """Columns that name a person, an account or a transaction; previews show them masked."""

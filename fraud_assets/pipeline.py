@@ -16,7 +16,9 @@ from fraud_assets.local_runs import RunOutcome, execute, process_tags
 from fraud_assets.partitions import UPLOADS
 from fraud_assets.published import fill_outbox
 from fraud_assets.refused_models import refused_champions
-from fraud_assets.scoring import NO_MODEL, scorer_of
+from fraud_assets.rescoring import due_for_scores, rules_now
+from fraud_assets.rule_files import RuleFileError
+from fraud_assets.scoring import scorer_of
 from fraud_assets.state import UploadState
 from fraud_assets.training_plan import TrainingPlan
 from fraud_assets.uploads import Upload, UploadError, Uploads
@@ -74,7 +76,8 @@ class Pipeline:
         What a phase cannot do is reported, and the next one does what it can.
 
         Args:
-            backfill: Also make features anew that miss rows which landed later.
+            backfill: Also make features anew that miss rows which landed later, and scores that
+                other rules screened than those of now.
         """
         with self._reported("registering what landed"):
             self._discover()
@@ -90,7 +93,7 @@ class Pipeline:
         with self._reported("training"):
             self._train_where_needed()
         with self._reported("scoring"):
-            self._score_unscored()
+            self._score_again(backfill=backfill)
         with self._reported("refreshing alerts"):
             self._refresh()
         self._report_damage()
@@ -113,7 +116,7 @@ class Pipeline:
         """Turn what the lake refuses into a problem of the report."""
         try:
             yield
-        except (LakeError, UploadError, ModelFileError) as error:
+        except (LakeError, UploadError, ModelFileError, RuleFileError) as error:
             self._trouble(f"{doing} failed: {error}")
 
     def _trouble(self, line: str) -> None:
@@ -240,18 +243,12 @@ class Pipeline:
         if not outcome.success:
             self._trouble(f"training failed: {outcome.reason}")
 
-    def _score_unscored(self) -> None:
-        """Score again what was scored before its feed had a model."""
-        champions = self._plan.champions()
-        due = [
-            one
-            for one in self.states()
-            if one.state == "accepted"
-            and one.model == NO_MODEL
-            and champions.get(one.upload.feed) is not None
-        ]
+    def _score_again(self, *, backfill: bool) -> None:
+        """Score again what was scored before its feed had a model, or by other rules."""
+        rules = rules_now(self._settings, self.feeds) if backfill else {}
+        due = due_for_scores(self.states(), self._plan.champions(), rules)
         for number, one in enumerate(due, start=1):
-            self._say(f"[{number}/{len(due)}] {one.upload.name}: scores of the new model")
+            self._say(f"[{number}/{len(due)}] {one.upload.name}: scores anew")
             outcome = self._execute(SCORE.name, one.upload.key, {FEED_TAG: one.upload.feed})
             if not outcome.success:
                 self.report.failed[one.upload.key] = outcome.reason

@@ -15,6 +15,7 @@ def told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, No
     @wraps(command)
     def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         from fraud_assets.feeds import FeedError
+        from fraud_assets.rule_files import RuleFileError
         from fraud_assets.uploads import UploadError
         from gpu_ops.model_files import ModelFileError
         from resources.errors import OUT_OF_SPACE, LakeError, errno_of
@@ -22,7 +23,10 @@ def told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, No
 
         try:
             command(*args, **kwargs)
-        except (FeedError, UploadError, LakeError, ModelFileError, SettingsError) as error:
+        except (
+            *(FeedError, RuleFileError, SettingsError),
+            *(UploadError, LakeError, ModelFileError),
+        ) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""

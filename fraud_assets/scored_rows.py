@@ -10,12 +10,13 @@ from fraud_assets.feeds import Feed
 from fraud_assets.feeds.identity import account_key
 from fraud_assets.known_rings import KnownRings
 from fraud_assets.recommending import recommended
+from fraud_assets.rule_rows import hits_of, reasons_of
 from fraud_assets.scoring import Scorer
 from gpu_ops.contributions import CONTRIBUTION, contribution_lists, grouped
 from gpu_ops.engine import Device, Engine
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.ranking import may_alert
-from gpu_ops.reasons import model_reason_of, model_reasons, rule_hits, rule_reasons
+from gpu_ops.reasons import model_reason_of, model_reasons
 from resources.settings import Settings
 
 CHUNK_ROWS: Final = 250_000
@@ -116,6 +117,8 @@ def _alerts_of_chunk(
     if chosen.len():
         features = upload.prepped.slice(start, CHUNK_ROWS).collect()[chosen]
         rows = features.hstack(scores[chosen])
+        sent = upload.raw.slice(start, CHUNK_ROWS)
+        rows = rows.with_columns(reasons_of(rows, sent, chosen, scorer.rules))
         told = pl.concat(
             _reasons(some, scorer, _device(settings))
             for some in rows.iter_slices(EXPLAINED_AT_ONCE)
@@ -161,7 +164,10 @@ def _scored_chunk(
     scored = scored.with_columns(recommended(scored, scorer, settings))
     # The amount is a feature, too, in the feature's own precision.
     scored = scored.select(*IDENTIFIERS, *_SCORES).hstack(features.drop(IDENTIFIERS))
-    return scored.with_columns(rule_hits(scored.columns)).with_row_index("place", offset=start)
+    sent = upload.raw.slice(start, CHUNK_ROWS)
+    return scored.with_columns(hits_of(scored, sent, scorer.rules)).with_row_index(
+        "place", offset=start
+    )
 
 
 def _identified(upload: Upload) -> pl.LazyFrame:
@@ -190,7 +196,7 @@ def _chosen(rows: pl.DataFrame, scorer: Scorer, settings: Settings) -> pl.Series
 
 def _reasons(rows: pl.DataFrame, scorer: Scorer, device: Device) -> pl.DataFrame:
     """The rules that hit and what the model weighed most, as codes, and all that it weighed."""
-    found = rows.select(rule_reasons(rows.columns)).to_series().to_list()
+    found = rows["reasons"].to_list()
     weighed: pl.Series | None = None
     if scorer.model is not None and rows.height:
         booster = scorer.model.booster

@@ -1,6 +1,6 @@
 """What scores a feed: its champion, or a forest alone, and what a scored version was made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -11,6 +11,7 @@ from fraud_assets.refused_models import newest_features, refusal_of
 from gpu_ops.engine import Device
 from gpu_ops.matrices import IDENTIFIERS
 from gpu_ops.model_files import ModelFileError
+from gpu_ops.rules import RuleSet
 from gpu_ops.splits import in_sample
 from resources.errors import LakeError
 from resources.leases import lease
@@ -41,6 +42,7 @@ class Scorer:
         challenger: A model that scores in shadow: its probability is kept beside the champion's
             and decides nothing.
         refused: Why the champion does not score, or the challenger; empty if nothing is refused.
+        rules: What screens the rows beside the scores.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Scorer:
     is_in_sample: pl.Expr
     challenger: ModelVersion | None = None
     refused: tuple[str, ...] = ()
+    rules: RuleSet = field(default_factory=RuleSet)
 
     def scores(
         self, features: pl.DataFrame, threads: int | None, device: Device = "cpu"
@@ -184,4 +187,6 @@ def inputs_of(
         "model": scorer.name,
         "challenger": NO_MODEL if scorer.challenger is None else scorer.challenger.name,
         "rings": ",".join(map(str, snapshots)),
+        # Versions of a time without rules of one's own name none.
+        **({"rules": scorer.rules.digest} if scorer.rules.own else {}),
     }

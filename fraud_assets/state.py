@@ -39,6 +39,7 @@ class UploadState:
         misses_labels: Whether its features miss labels, or changes of them, that were known by
             then but came later; a run makes up for it.
         model: The model that scored it; none without one.
+        rules: What names the analysts' rules that screened it; empty without any.
     """
 
     upload: Upload
@@ -49,6 +50,7 @@ class UploadState:
     is_stale: bool
     misses_labels: bool
     model: str | None
+    rules: str
 
     @property
     def is_due(self) -> bool:
@@ -144,6 +146,7 @@ def _state(
         is_stale=misses_labels or (is_whole and _is_stale(raw_of_feed, upload, manifests, seen)),
         misses_labels=misses_labels,
         model=None if scored is None else scored.inputs.get("model"),
+        rules="" if scored is None else scored.inputs.get("rules", ""),
     )
 
 

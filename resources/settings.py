@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gpu_ops.cost_model import CostMatrix
 from resources.batch.settings import BatchSettings
 from resources.bedrock_settings import BedrockSettings
+from resources.case_settings import CASE_SECRETS, CaseSettings
 from resources.delivery_settings import SECRETS, DeliverySettings
 from resources.drift_settings import DriftSettings
 from resources.gate_settings import GateSettings
@@ -42,12 +43,14 @@ class Settings(
     GateSettings,
     DriftSettings,
     ThresholdSettings,
+    CaseSettings,
     BaseSettings,
 ):
     """The project's settings; each field is read from FRAUD_<NAME>.
 
     Credentials of AWS are no settings: they come from AWS's own variables, profiles and roles.
-    The webhook's address and secret are the only secrets here; they are never shown or logged.
+    The webhook's address and secret and the case store's address are the only secrets here; they
+    are never shown or logged.
     Use `Settings.load()` where a person reads the errors.
     """
 
@@ -64,6 +67,9 @@ class Settings(
     )
     feeds_dir: Path | None = Field(
         default=None, description="A folder with feed definitions of your own."
+    )
+    rules_dir: Path | None = Field(
+        default=None, description="A folder with screening rules of your own."
     )
     scratch: Path | None = Field(
         default=None,
@@ -171,7 +177,7 @@ class Settings(
                 raise ValueError(message)
         return value
 
-    @field_validator("feeds_dir", "scratch")
+    @field_validator("feeds_dir", "rules_dir", "scratch")
     @classmethod
     def _is_a_folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
@@ -223,7 +229,8 @@ class Settings(
 
 def _shown(error: "ErrorDetails") -> str:
     """The wrong value, unless it is a secret."""
-    return "" if SECRETS.intersection(map(str, error["loc"])) else f"={error['input']!r}"
+    secrets = SECRETS | CASE_SECRETS
+    return "" if secrets.intersection(map(str, error["loc"])) else f"={error['input']!r}"
 
 
 def _misspelt(fields: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # What a container has no use for, secrets above all, and what says something of the host alone.
 _LEFT_OUT: Final = frozenset(
     {
-        *("lake", "engine", "feeds_dir", "scratch", "threads"),
+        *("lake", "engine", "feeds_dir", "rules_dir", "scratch", "threads"),
         *BatchSettings.model_fields,
         *BedrockSettings.model_fields,
         *DeliverySettings.model_fields,
@@ -77,6 +77,7 @@ def bind_batch(
         # A step that already is in a job stays there, whatever its image's environment says.
         available=not in_a_job(),
         feeds_dir=settings.feeds_dir,
+        rules_dir=settings.rules_dir,
         patience=Patience(
             queue=settings.batch_queue_minutes * minute,
             deaths=settings.batch_retries,
@@ -107,7 +108,8 @@ def _cpu_job(settings: Settings, lake: Lake, job: StepJob) -> StepJob | None:
 def container_environment(settings: Settings, lake: Lake, engine: str) -> dict[str, str]:
     """The variables by which a container comes to the host's settings; no credentials.
 
-    In AWS the host's own folder of feeds and its number of threads are left to the image.
+    In AWS the host's own folders of feeds and rules, and its number of threads, are left to the
+    image.
 
     Args:
         settings: The host's.
@@ -124,7 +126,11 @@ def container_environment(settings: Settings, lake: Lake, engine: str) -> dict[s
     }
     values |= {"batch": "off", "lake": lake.url, "engine": engine}
     if settings.batch == "local":
-        values |= {"feeds_dir": settings.feeds_dir and settings.feeds_dir.absolute()}
+        values |= {
+            name: folder.absolute()
+            for name in ("feeds_dir", "rules_dir")
+            if (folder := getattr(settings, name)) is not None
+        }
         values |= {"threads": settings.threads}
     if lake.folder is None:
         options = S3Options(settings.s3_endpoint, settings.s3_allow_http, settings.s3_region)

@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None, location: CodeLocation = PROJEC
         sys.stderr.write("an earlier attempt of this job has ended the step; nothing is left\n")
         return DONE
     started = Start(lake, address, attempt, asked.sha256)
-    return run(started, location, Fingerprint.of(location, settings.feeds_dir))
+    image = Fingerprint.of(location, settings.feeds_dir, settings.rules_dir)
+    return run(started, location, image)
 
 
 @dataclass(frozen=True)

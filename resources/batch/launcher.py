@@ -97,6 +97,7 @@ class BatchStepLauncher(dg.StepLauncher):
         available: Whether there is a Batch to go to; a step that is in a job already stays in it.
         location: The code that steps belong to.
         feeds_dir: The user's folder of feed definitions, of which the image must hold the same.
+        rules_dir: The same of screening rules.
         patience: How long is waited for what.
         say: Gets the lines of the job's log.
     """
@@ -113,6 +114,7 @@ class BatchStepLauncher(dg.StepLauncher):
         available: bool = True,
         location: CodeLocation = PROJECT,
         feeds_dir: Path | None = None,
+        rules_dir: Path | None = None,
         patience: Patience | None = None,
         say: Callable[[str], None] = to_stderr,
     ) -> None:
@@ -124,6 +126,7 @@ class BatchStepLauncher(dg.StepLauncher):
         self._available = available
         self._location = location
         self._feeds_dir = feeds_dir
+        self._rules_dir = rules_dir
         self._patience = patience or Patience()
         self._say = say
 
@@ -163,7 +166,7 @@ class BatchStepLauncher(dg.StepLauncher):
         payload = StepPayload(
             module=self._location.module,
             attribute=self._location.attribute,
-            host=Fingerprint.of(self._location, self._feeds_dir),
+            host=Fingerprint.of(self._location, self._feeds_dir, self._rules_dir),
             step=internals.as_text(step_context),
             metadata=decision.metadata(),
         ).encoded()

@@ -12,7 +12,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _CODE: Final = frozenset({".py", ".yaml"})
-_FEEDS: Final = frozenset({".yaml", ".yml"})
+_YAML: Final = frozenset({".yaml", ".yml"})
 _SHOWN: Final = 12
 
 
@@ -54,6 +54,7 @@ class Fingerprint(BaseModel):
         python: Major and minor version of Python.
         code: SHA-256 over the project's source files, the feeds that come with it among them.
         feeds: SHA-256 over the feed definitions of the user; empty without any.
+        rules: The same of the user's screening rules.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,21 +64,26 @@ class Fingerprint(BaseModel):
     python: str
     code: str
     feeds: str
+    rules: str = ""
 
     @classmethod
-    def of(cls, location: CodeLocation, feeds_dir: Path | None) -> Self:
+    def of(
+        cls, location: CodeLocation, feeds_dir: Path | None, rules_dir: Path | None = None
+    ) -> Self:
         """The fingerprint of this process's code.
 
         Args:
             location: The code.
             feeds_dir: The user's folder of feed definitions, which may replace the project's own.
+            rules_dir: The user's folder of screening rules.
         """
         return cls(
             package=_version(location.distribution),
             dagster=_version("dagster"),
             python=f"{sys.version_info.major}.{sys.version_info.minor}",
             code=_code_digest(location.packages),
-            feeds=_feeds_digest(feeds_dir),
+            feeds=_yaml_digest(feeds_dir),
+            rules=_yaml_digest(rules_dir),
         )
 
     def differences(self, image: "Fingerprint") -> list[str]:
@@ -88,6 +94,7 @@ class Fingerprint(BaseModel):
             ("Python", self.python, image.python),
             ("the code's digest", self.code, image.code),
             ("the digest of the feeds in FRAUD_FEEDS_DIR", self.feeds, image.feeds),
+            ("the digest of the rules in FRAUD_RULES_DIR", self.rules, image.rules),
         )
         return [
             f"{name} is {here[:_SHOWN] or 'none'} on the host and {there[:_SHOWN] or 'none'} in "
@@ -158,8 +165,8 @@ class StepPayload(BaseModel):
         if differences:
             raise RefusedError(
                 f"host and image have different code: {'; '.join(differences)}; build the image "
-                "from the host's code, with the host's feeds and FRAUD_FEEDS_DIR set to them, and "
-                "register it with the job definition"
+                "from the host's code, with the host's feeds and rules and FRAUD_FEEDS_DIR and "
+                "FRAUD_RULES_DIR set to them, and register it with the job definition"
             )
         return payload
 
@@ -194,8 +201,8 @@ def _code_digest(packages: Sequence[str]) -> str:
     return total.hexdigest()
 
 
-def _feeds_digest(folder: Path | None) -> str:
-    """SHA-256 over a folder's feed definitions; how their files are called does not matter."""
+def _yaml_digest(folder: Path | None) -> str:
+    """SHA-256 over a folder's feeds or rules; how their files are called does not matter."""
     files = [] if folder is None or not folder.is_dir() else folder.iterdir()
-    found = sorted(digest(f.read_bytes()) for f in files if f.suffix.lower() in _FEEDS)
+    found = sorted(digest(f.read_bytes()) for f in files if f.suffix.lower() in _YAML)
     return digest("\n".join(found).encode()) if found else ""

@@ -48,6 +48,7 @@ class Report(TypedDict):
     versions: dict[str, str]
     code: str
     feeds: str
+    rules: str
 
 
 def preflight(location: CodeLocation) -> Report:
@@ -71,6 +72,7 @@ def preflight(location: CodeLocation) -> Report:
         },
         "code": fingerprint.code,
         "feeds": "",
+        "rules": "",
     }
     try:
         settings = Settings.load()
@@ -78,7 +80,8 @@ def preflight(location: CodeLocation) -> Report:
         report["problems"].append(str(error))
         return report
     report["engine"] = settings.engine
-    report["feeds"] = Fingerprint.of(location, settings.feeds_dir).feeds
+    image = Fingerprint.of(location, settings.feeds_dir, settings.rules_dir)
+    report["feeds"], report["rules"] = image.feeds, image.rules
     lake = settings.open_lake()
     report["lake"] = lake.url
     if settings.engine == "gpu":

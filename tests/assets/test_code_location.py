@@ -65,6 +65,13 @@ GRAPH: dict[str, tuple[str, str | None, str | None, list[str], list[str]]] = {
         ["ring_alerts", "transaction_alerts"],
         ["contract", "none_withdrawn", "within_capacity"],
     ),
+    "cases": (
+        "alerts",
+        None,
+        None,
+        ["published_alerts"],
+        ["contract", "every_alert_has_its_place"],
+    ),
     "training_set": (
         "model",
         None,
@@ -97,6 +104,7 @@ JOBS = {
         "drift_report",
     },
     "report_drift": {"drift_report"},
+    "take_in_cases": {"cases"},
     "train_model": {"training_set", "fraud_model", "model_evaluation", "registered_model"},
     "clean_lake": set[str](),
 }
@@ -198,7 +206,7 @@ def test_the_heavy_assets_are_those_that_may_run_on_batch() -> None:
 
 def test_every_check_blocks_but_three() -> None:
     checks = [check for asset in ASSETS for check in asset.check_specs]
-    assert len(checks) == 22
+    assert len(checks) == 24
     assert all(check.description for check in checks)
     # Which of two uploads is wrong nobody can tell: both stay, and neither label counts.
     # Without a model that fits, anomaly scores and rules still speak.
@@ -231,6 +239,7 @@ def test_jobs_sensors_and_schedules_are_the_reviewed_ones(definitions: dg.Defini
         ("labels_sensor", "ingest_upload"),
         ("first_model_sensor", "score_upload"),
         ("refresh_sensor", "refresh_alerts"),
+        ("cases_sensor", "take_in_cases"),
         ("drift_retraining", "train_model"),
     }
     assert {one.name for one in repository.sensor_defs} - {name for name, _ in targets} == {

@@ -31,6 +31,7 @@ MADE_OF = {
     "transaction_alerts": {"augmented_transactions"},
     "ring_alerts": {"fraud_rings"},
     "published_alerts": {"transaction_alerts", "ring_alerts"},
+    "cases": {"published_alerts"},
     "training_set": {"raw_transactions", "prepped_transactions"},
     "fraud_model": {"training_set"},
     "model_evaluation": {"training_set", "fraud_model"},
@@ -56,8 +57,9 @@ def refreshed(trained: "Trained", session_project_of: "ProjectOf") -> "Project":
     """The trained project with graph, rings and alerts."""
     project = session_project_of("shown")
     shutil.copytree(trained.project.folder / "lake", project.folder / "lake")
-    outcome = project.run("refresh_alerts")
-    assert outcome.success, outcome.reason
+    for job in ("refresh_alerts", "take_in_cases"):
+        outcome = project.run(job)
+        assert outcome.success, outcome.reason
     return project
 
 
@@ -87,6 +89,7 @@ def shown(refreshed: "Project", labelled: Manifest, trained: "Trained") -> Shown
         labelled,
         refreshed.manifest("training_set"),
         refreshed.manifest("published_alerts"),
+        refreshed.manifest("cases"),
     ]
     return {
         name: metadata
@@ -163,6 +166,22 @@ def test_every_column_that_comes_from_upstream_is_traced(shown: Shown, name: str
     own = {
         "transaction_alerts": {"alert_type", "published_in"},
         "ring_alerts": {"alert_type", "published_in", "ranked_by", "expected_loss"},
+        # What people decide is in no table.
+        "cases": {
+            "case_state",
+            "opened_at",
+            "due_at",
+            "escalated",
+            "assignee",
+            "case_verdict",
+            "judged_transaction_ids",
+            "closed_at",
+            "closed_by",
+            "close_reason",
+            "follows",
+            "merged_into_case",
+            "case_version",
+        },
         "training_set": {"feed"},
         "fraud_model": {"feature"},
         "model_evaluation": {"metric"},

@@ -147,13 +147,15 @@ def test_the_container_gets_the_settings_and_no_secret(tmp_path: Path) -> None:
 
 def test_a_local_job_shares_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "feeds").mkdir()
-    settings = Settings(batch="local", feeds_dir=Path("feeds"), threads=3)
+    for name in ("feeds", "rules"):
+        (tmp_path / name).mkdir()
+    settings = Settings(batch="local", feeds_dir=Path("feeds"), rules_dir=Path("rules"), threads=3)
     assert container_environment(settings, settings.open_lake(), "cpu") == {
         "FRAUD_BATCH": "off",
         "FRAUD_ENGINE": "cpu",
         "FRAUD_FEEDS_DIR": str(tmp_path / "feeds"),
         "FRAUD_LAKE": str(tmp_path / "lake"),
+        "FRAUD_RULES_DIR": str(tmp_path / "rules"),
         "FRAUD_THREADS": "3",
     }
 

@@ -86,6 +86,7 @@ class World:
     patience: Patience = QUICK
     location: CodeLocation = LOCATION
     feeds_dir: Path | None = None
+    rules_dir: Path | None = None
     on_line: Callable[[str], None] = lambda _: None
 
     def run(self, job: str, partition: str | None = None) -> Run:
@@ -110,6 +111,7 @@ class World:
             cpu_job=self.cpu_job,
             location=self.location,
             feeds_dir=self.feeds_dir,
+            rules_dir=self.rules_dir,
             patience=self.patience,
             say=self._say,
         )
@@ -390,16 +392,19 @@ def test_what_a_container_cannot_even_read_is_not_tried_again(
     assert len(world.batch.jobs) == 1
 
 
-def test_host_and_image_must_have_the_same_feeds(world: World, tmp_path: Path) -> None:
-    world.feeds_dir = tmp_path / "feeds"
-    world.feeds_dir.mkdir()
-    (world.feeds_dir / "card.yaml").write_text("name: card")
+def test_host_and_image_must_have_the_same_feeds_and_rules(world: World, tmp_path: Path) -> None:
+    world.feeds_dir, world.rules_dir = tmp_path / "feeds", tmp_path / "rules"
+    for folder in (world.feeds_dir, world.rules_dir):
+        folder.mkdir()
+        (folder / "card.yaml").write_text("name: card")
     told = failure(world.run("numbers_job"))
     assert "the digest of the feeds in FRAUD_FEEDS_DIR is " in told
+    assert "the digest of the rules in FRAUD_RULES_DIR is " in told
     assert "and none in the image" in told
     assert len(world.batch.jobs) == 1
 
     world.environment["FRAUD_FEEDS_DIR"] = str(world.feeds_dir)
+    world.environment["FRAUD_RULES_DIR"] = str(world.rules_dir)
     assert world.run("numbers_job").success
 
 

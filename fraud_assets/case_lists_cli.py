@@ -1,0 +1,112 @@
+"""`fraud-assets cases suppress` and its like: keep accounts off the cases for a time."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from fraud_assets.case_command import (
+    by_option,
+    json_option,
+    moment_of,
+    opened,
+    reason_option,
+    told,
+)
+from fraud_assets.command_line import print_lines
+
+if TYPE_CHECKING:
+    from gpu_ops.case_book import Book
+    from gpu_ops.case_model import ListKind, Subject
+
+_until_option = click.option(
+    "--until",
+    required=True,
+    metavar="DATE",
+    help="What happens from then on alerts again; a date or a time, UTC if it names no zone.",
+)
+
+
+@click.command()
+@click.argument("whom")
+@_until_option
+@by_option
+@reason_option
+@told
+def suppress(*, whom: str, until: str, by: str, reason: str) -> None:
+    """Open no case about WHOM for a time: a case, whose subject is meant, or feed:entity:id."""
+    _put_on_list("suppressed", whom, until, by, reason)
+
+
+@click.command()
+@click.argument("whom")
+@_until_option
+@by_option
+@reason_option
+@told
+def allow(*, whom: str, until: str, by: str, reason: str) -> None:
+    """Trust WHOM for a time: no case about anything that it pays or is paid."""
+    _put_on_list("allowed", whom, until, by, reason)
+
+
+@click.command()
+@click.argument("entry_id")
+@by_option
+@reason_option
+@told
+def lift(*, entry_id: str, by: str, reason: str) -> None:
+    """End a suppression or an allowance before it runs out."""
+    from fraud_assets.case_work import find_entry
+    from gpu_ops.case_lists import take_off_list
+
+    _, store = opened()
+    entry = find_entry(store.book(), entry_id)
+    draft = take_off_list(entry, by=by, reason=reason, now=datetime.now(UTC))
+    store.append([draft], seen={entry.entry_id: entry.version})
+    print_lines([f"{entry.entry_id} is lifted; what comes from now on alerts again"])
+
+
+@click.command()
+@json_option
+@told
+def suppressions(*, as_json: bool) -> None:
+    """Who is suppressed or allowed, until when, by whom and why; accounts are masked."""
+    from fraud_assets import case_listing
+
+    _, store = opened()
+    entries, now = list(store.book().entries()), datetime.now(UTC)
+    if as_json:
+        print_lines([case_listing.entry_json(entries, now)])
+    else:
+        print_lines(case_listing.entry_lines(entries, now) if entries else ["The lists are empty."])
+
+
+def _put_on_list(kind: "ListKind", whom: str, until: str, by: str, reason: str) -> None:
+    from gpu_ops.case_lists import put_on_list
+
+    _, store = opened()
+    book = store.book()
+    draft = put_on_list(
+        book,
+        _subject(book, whom, store.place),
+        kind,
+        until=moment_of(until),
+        by=by,
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    store.append([draft], after=book.number)
+    print_lines([f"{draft.stream} is in force until {moment_of(until):%Y-%m-%d %H:%M} UTC"])
+
+
+def _subject(book: "Book", whom: str, place: str) -> "Subject":
+    """Who is meant: an account as a node, or the subject of a case."""
+    from fraud_assets.case_work import find_case
+    from gpu_ops.case_model import Subject
+
+    feed, colon, rest = whom.strip().partition(":")
+    if not colon:
+        return find_case(book, whom, place).subject
+    if not (feed and ":" in rest and all(rest.split(":", 1))):
+        raise click.UsageError("name an account as feed:entity:id, or a case")
+    return Subject(kind="entity", feed=feed, name=whom.strip())
