@@ -95,7 +95,8 @@ def show_lines(
     """All of a case: what it is about in words, reasons, alerts with transactions, and its log."""
     about = "ring" if case.subject.kind == "ring" else "account"
     yield f"{case.case_id}: {about} {_subject(case.subject, full=full)}, {_state(case)}"
-    yield f"  version {case.version}, opened {_when(case.opened_at)}, due {_due(case, now)}"
+    due = f", due {_due(case, now)}" if case.is_open else ""
+    yield f"  version {case.version}, opened {_when(case.opened_at)}{due}"
     if case.assignee is not None:
         yield f"  assigned to {case.assignee}"
     if case.verdict is not None:

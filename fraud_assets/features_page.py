@@ -56,11 +56,10 @@ What can be declared:
 | `LabelFeature`, how known frauds lie among labelled rows | payer, payee, pair | {labels} |
 | `FlowFeature`, what went through an account | payer, payee | {flows} |
 
-A pair has no distinct counterparties. Of known labels, the catalogue below has the number of frauds
-and the time since the last for payer, payee and pair, the run for payer and payee, and the risk
-delayed by a week and the unexplained frauds for the payee alone. The others are a line each, such
-as `LabelFeature("pair", "known_fraud_run")` or
-`WindowFeature("payer", "label_risk", MONTH, delay=WEEK)`.
+A pair has no distinct counterparties. Of known labels, the catalogue below has for payer, payee and
+pair alike: the number of frauds, their run and its age, the time since the last, the risk delayed
+by a week and the share not explained by a large amount. Shorter windows are there for the payee
+alone; others are a line each, such as `WindowFeature("payer", "label_risk", DAY, delay=WEEK)`.
 
 The fifteen features of the Fraud Detection Handbook, to compare with, are `PUBLISHED` in
 `gpu_ops/published_features.py`.

@@ -88,6 +88,8 @@ WINDOWS: Final = (
     *_windows("pair", ("sum",), (DAY, MONTH)),
     *_windows("pair", ("mean", "max", "std"), _LAST),
     *_windows("pair", ("time_since_last",), (None,)),
+    *_windows("payer", ("label_risk",), _LAST, delay=WEEK),
+    *_windows("pair", ("label_risk",), _LAST, delay=WEEK),
 )
 
 CATALOGUE: Final = Catalogue(

@@ -182,14 +182,12 @@ class LabelFeature:
 LABEL_FEATURES: Final[tuple[PastFeature, ...]] = (
     *(WindowFeature(entity, "known_frauds", None) for entity in ENTITIES),
     WindowFeature("payee", "known_frauds", timedelta(days=30)),
-    LabelFeature("payer", "known_fraud_run"),
-    LabelFeature("payee", "known_fraud_run"),
-    LabelFeature("payer", "known_fraud_run_age"),
-    LabelFeature("payee", "known_fraud_run_age"),
+    *(LabelFeature(entity, "known_fraud_run") for entity in ENTITIES),
+    *(LabelFeature(entity, "known_fraud_run_age") for entity in ENTITIES),
     *(LabelFeature(entity, "time_since_known_fraud") for entity in ENTITIES),
     LabelFeature("payee", "unexplained_frauds", timedelta(days=7)),
     LabelFeature("payee", "unexplained_frauds", timedelta(days=30)),
-    LabelFeature("payee", "unexplained_fraud_share", timedelta(days=30)),
+    *(LabelFeature(entity, "unexplained_fraud_share", timedelta(days=30)) for entity in ENTITIES),
 )
 """The structure of known labels in the project's catalogue.
 

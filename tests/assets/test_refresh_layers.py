@@ -121,6 +121,8 @@ def test_the_planted_ring_becomes_one_alert_with_its_payments(copy: "Project") -
     assert ring["ranked_by"] == "ring_score"
     assert "Fan-in of 11 accounts" in ring["explanation"]
     assert "ring-collector" not in ring["explanation"]
+    drawn = copy.versions.read_bytes(copy.manifest("fraud_rings"), f"{ring['subject_id']}.svg")
+    assert b"fan-in: 11 accounts, 10 payments" in drawn
 
 
 def test_an_alert_keeps_id_rank_and_text_over_repeats_and_new_uploads(

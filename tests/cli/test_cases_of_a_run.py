@@ -20,6 +20,14 @@ def test_a_run_takes_its_alerts_into_cases(cli: Callable[..., Result], copied: P
     held = [name for ids in versions.scan(table).collect()["alert_ids"] for name in ids]
     assert len(set(held)) == len(held) == alerts.rows > 0
     first = json.loads(cli(copied, "cases", "list", "--json", "--limit", "1").stdout)["cases"][0]
+    picture = copied / "case.svg"
+    shown = cli(copied, "cases", "show", first["case_id"], "--picture", str(picture))
+    assert shown.exit_code == 0, shown.stderr
+    assert "Case about" in shown.stdout
+    assert "There was no case about it before." in " ".join(shown.stdout.split())
+    # The case that comes first is drawn beside the table, too.
+    beside = versions.read_bytes(table, f"{first['case_id']}.svg")
+    assert beside == picture.read_bytes()
     closed = cli(
         *(copied, "cases", "close", first["case_id"], "--verdict", "false"),
         *("--by", "Ada", "--reason", "customer confirms"),

@@ -104,20 +104,24 @@ def test_a_row_feature_reads_no_label_identifier_or_other_row_feature(column: st
 def test_known_labels_of_the_entities_that_the_page_names() -> None:
     wanted = {
         "time_since_known_fraud": {"payer", "payee", "pair"},
-        "known_fraud_run": {"payer", "payee"},
-        "unexplained_fraud_share_30d": {"payee"},
-        "label_risk_30d_delay_7d": {"payee"},
+        "known_fraud_run": {"payer", "payee", "pair"},
+        "known_fraud_run_age": {"payer", "payee", "pair"},
+        "unexplained_fraud_share_30d": {"payer", "payee", "pair"},
+        "label_risk_30d_delay_7d": {"payer", "payee", "pair"},
         "known_frauds": {"payer", "payee", "pair"},
     }
     names = set(feature_names())
     entities = ("payer", "payee", "pair")
     assert {end: {one for one in entities if f"{one}_{end}" in names} for end in wanted} == wanted
     more = CATALOGUE.plus(
-        LabelFeature("pair", "known_fraud_run"),
-        WindowFeature("payer", "label_risk", timedelta(days=30), delay=WEEK),
+        LabelFeature("pair", "known_fraud_share", timedelta(days=30)),
+        WindowFeature("payer", "label_risk", timedelta(days=1), delay=WEEK),
     )
     added = feature_names(more)
-    assert set(added) - names == {"pair_known_fraud_run", "payer_label_risk_30d_delay_7d"}
+    assert set(added) - names == {
+        "pair_known_fraud_share_30d",
+        "payer_label_risk_1d_delay_7d",
+    }
 
 
 def test_a_feature_cannot_be_declared_twice() -> None:
