@@ -125,6 +125,7 @@ def test_sensors_run_without_being_switched_on(
         "refresh_sensor": ("RUNNING", 30),
         "failure_sensor": ("RUNNING", 30),
         "delivery_sensor": ("RUNNING", 30),
+        "cases_sensor": ("RUNNING", 60),
     }
 
 

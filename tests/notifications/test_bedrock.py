@@ -382,7 +382,7 @@ def test_each_attempt_whose_answer_is_lost_is_counted(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
-    bedrock.replies = [Reply(delay=0.5), Reply(status=504, error="GatewayTimeout"), Reply()]
+    bedrock.replies = [Reply(delay=2.0), Reply(status=504, error="GatewayTimeout"), Reply()]
     made = Made(lake, lambda: open_client("eu-west-1", 0.2))
     assert made.texts(CASE) == [GOOD]
     assert len(bedrock.asked) == 3
