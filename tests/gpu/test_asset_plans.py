@@ -20,6 +20,8 @@ STAYS_ON_CPU = {
     # What the GPU would gain on these is less than handing the rows over costs.
     "fraud_assets/alerts.py": "a day's capacity of rows",
     "fraud_assets/augmented.py": "figures of a file that was just written",
+    "fraud_assets/case_assets.py": "published alerts: a day's capacity of rows",
+    "fraud_assets/case_weights.py": "rings and contributions of alerts, a few rows",
     "fraud_assets/checks.py": "contracts: one pass over a file, read in batches",
     "fraud_assets/graph.py": "edges and accounts are read for the graph engine",
     "fraud_assets/label_intake.py": "labels of one file and the transactions that they judge",
@@ -34,6 +36,7 @@ STAYS_ON_CPU = {
     "fraud_assets/what_if.py": "eight columns of labelled rows",
     "fraud_assets/drift.py": "one column of a few rows",
     "fraud_assets/known_rings.py": "members of rings, a few rows",
+    "fraud_assets/ring_payments.py": "payments of the rings that become alerts, a few rows",
     "fraud_assets/same_rows.py": "ids are compared as a stream",
     "fraud_assets/scored_rows.py": "read in chunks for the models, which have the GPU",
     "fraud_assets/scoring.py": "the first rows of a feed, to fit a forest",
