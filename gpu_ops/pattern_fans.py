@@ -70,9 +70,16 @@ def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: 
         deeds = side.deeds[first[last] : last + 1]
         proving = view.flow.since[deeds] >= view.deeds.at[deeds[0]]
         candidate = _fan(view, side, np.sort(deeds[proving]), horizon, float(evidence[last]), 0.0)
-        if candidate.surprise >= least:
+        if _is_enough(view, candidate, params):
             found.candidates.append(candidate)
     return found
+
+
+def _is_enough(view: View, candidate: Candidate, params: RingParams) -> bool:
+    """Return whether the evidence is enough: what is over in a burst's time is no slow fan."""
+    span = int(view.deeds.at[candidate.deeds[-1]] - view.deeds.at[candidate.deeds[0]])
+    is_slow = span > params.horizon // MICROSECOND
+    return candidate.surprise >= (params.min_slow_surprise if is_slow else params.min_surprise)
 
 
 def _chosen(
@@ -116,7 +123,7 @@ def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Foun
         candidate = _fan(
             view, side, deeds, "slow", float(of_habit[last] - search[last]), float(of_order[last])
         )
-        if candidate.surprise >= params.min_slow_surprise:
+        if _is_enough(view, candidate, params):
             found.candidates.append(candidate)
     return found
 

@@ -35,6 +35,7 @@ class Flow(NamedTuple):
         since: Int64, (m,): from when on the deed is known to be ordinary, the largest if never.
         shape: Float64, (2, m): shape of the prior over payers' and payees' rates.
         weight: Float64, (2, m): payments of the feed in which the prior counts that many deeds.
+        fresh: Float64, (2, m): share of deeds that do not just follow others of their account.
         accounts: Float64, (m,): accounts known by then.
     """
 
@@ -49,6 +50,7 @@ class Flow(NamedTuple):
     since: NDArray[np.int64]
     shape: NDArray[np.float64]
     weight: NDArray[np.float64]
+    fresh: NDArray[np.float64]
     accounts: NDArray[np.float64]
 
 
@@ -105,7 +107,10 @@ def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap ob
     shape, weight = flow.shape[side.end, opening], flow.weight[side.end, opening]
     if outside >= _OWN_PAST and outside > _UNLIKE_PEERS * shape / weight * (total - width):
         shape, weight = 1.0, 0.0
-    nats: float = excess_nats(found, outside, shape, width / (total + weight))
+    fresh = flow.fresh[side.end, opening]
+    nats: float = excess_nats(
+        found * fresh, outside * fresh, shape, width / (total + weight / fresh)
+    )
     return nats
 
 

@@ -19,7 +19,7 @@ from gpu_ops.pattern_candidate import Found
 from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
 from gpu_ops.pattern_fans import fans
 from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
-from gpu_ops.pattern_ordinary import Traffic, View, hindsight_view, known_view
+from gpu_ops.pattern_ordinary import Peers, Traffic, View, hindsight_view, known_view
 from gpu_ops.pattern_paths import chains, cycles
 from gpu_ops.pattern_state import KEPT_SCHEMA, RingState, advanced, usable
 from gpu_ops.ring_building import Ring, built, ring_of
@@ -96,7 +96,7 @@ def search_rings(
             payments,
             PaidDays.of(payments.payer, day, n_accounts),
             Traffic.of(day),
-            n_accounts,
+            Peers(np.unique(payments.payer).size, np.unique(payments.payee).size, n_accounts),
             params,
         )
         results.append(_searched(feed, view, params, _end_of(int(day.max()))))
@@ -125,7 +125,11 @@ def hindsight(
         payments,
         _paid_days(state, payments),
         _traffic(state),
-        pl.concat([state.pairs["payer"], state.pairs["payee"].alias("payer")]).n_unique(),
+        Peers(
+            state.pairs["payer"].n_unique(),
+            state.pairs["payee"].n_unique(),
+            pl.concat([state.pairs["payer"], state.pairs["payee"].alias("payer")]).n_unique(),
+        ),
         params,
     )
     return _together(

@@ -100,10 +100,11 @@ class RingParams:
         return_ratio: and when the smaller amount is at least this share of the larger.
         chain_accounts: fewest and most accounts of a chain.
         min_surprise: nats of evidence that a ring needs beyond chance and the size of the search;
-            0 is one chance find to be expected in a search of the whole feed, of any one shape, 2
-            is one in seven searches.
-        min_slow_surprise: the same of slow fans, which have less to tell them from chance: at -1.5
-            four chance finds are to be expected in a search of the whole feed.
+            0 is one chance find to be expected in a search of the whole feed, of any one shape, 3
+            is one in twenty searches.
+        min_slow_surprise: the same of fans that take longer than `horizon`, which have less to tell
+            them from chance: at -2 seven chance finds are to be expected in a search of the whole
+            feed.
         component_steps: most steps of the cycle search in one strongly connected component; one
             that needs more is reported as dense.
         two_step_paths: most two-step paths that the scatter-gather search follows into one account.
@@ -129,7 +130,7 @@ class RingParams:
     return_within: timedelta = timedelta(hours=48)
     return_ratio: float = 0.9
     chain_accounts: tuple[int, int] = (4, 12)
-    min_surprise: float = 2.0
-    min_slow_surprise: float = -1.5
+    min_surprise: float = 3.0
+    min_slow_surprise: float = -2.0
     component_steps: int = 200_000
     two_step_paths: int = 20_000
