@@ -12,7 +12,6 @@ from fraud_assets.described import described
 from fraud_assets.drift import drift_of
 from fraud_assets.feeds import load_feeds
 from fraud_assets.fuse import fused
-from fraud_assets.known_rings import known_rings
 from fraud_assets.labels import FeedLabels
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import PREVIEW_ROWS, MadeOf
@@ -65,9 +64,6 @@ SCORED_LINEAGE: Final[Mapping[str, MadeOf]] = {
         "expected_loss": ["amount"],
         "decision": ["transaction_id"],
         "in_sample": ["occurred_at"],
-        "payer_ring_score": ["occurred_at", "payer_id"],
-        "payee_ring_score": ["occurred_at", "payee_id"],
-        "ring_snapshot": ["occurred_at"],
     },
     "prepped_transactions": dict.fromkeys(
         (
@@ -82,9 +78,10 @@ SCORED_LINEAGE: Final[Mapping[str, MadeOf]] = {
             "challenger_probability",
         ),
         _FEATURES,
-    ),
+    )
+    | {name: [name] for name in ("payer_ring_score", "payee_ring_score")},
 }
-"""What each column is made of; rings are no upstream asset, they were known before the day."""
+"""What each column is made of."""
 
 
 @dg.asset(
@@ -118,11 +115,10 @@ def augmented_transactions(
         scorer = replace(
             scorer_of(versions, upload.feed, context.run.run_id, settings, prepped), rules=rules
         )
-        rings = known_rings(versions, upload.feed, raw.event_from, raw.event_to)
         sources = Upload(
             known_feed(feeds, upload), versions.scan(raw), versions.scan(prepped), raw.rows
         )
-        scored = score_upload(sources, scorer, rings, settings, scratch)
+        scored = score_upload(sources, scorer, settings, scratch)
         # All that is said by now; `label_known_at` tells of each when it counts.
         labelled = FeedLabels.of(versions, sources.feed).at(versions, scored, None)
         table, lowered = fused(labelled, settings)
@@ -139,7 +135,7 @@ def augmented_transactions(
                 same_rows_check(staged, sources.raw, rejected),
                 models_fit_check(scorer),
             ],
-            inputs=inputs_of(raw, prepped, scorer, rings),
+            inputs=inputs_of(raw, prepped, scorer),
             metadata={
                 **_metadata(staged, scorer),
                 **drift_of(versions, upload.feed, raw, staged, scorer),

@@ -111,15 +111,15 @@ def _chosen(models: str | None) -> tuple[str, ...]:
         UsageError: A name is none.
     """
     from fraud_assets.backtest_result import ORACLE, RANDOM
-    from fraud_assets.backtesting import MODELS
+    from fraud_assets.backtesting import ALL_MODELS, MODELS
 
     if models is None:
         return MODELS
     named = dict.fromkeys(name.strip() for name in models.split(",") if name.strip())
-    unknown = [name for name in named if name not in {*MODELS, RANDOM, ORACLE}]
+    unknown = [name for name in named if name not in {*ALL_MODELS, RANDOM, ORACLE}]
     if unknown:
         raise click.UsageError(
-            f"there is no model {', '.join(map(repr, unknown))}; models: {', '.join(MODELS)} "
+            f"there is no model {', '.join(map(repr, unknown))}; models: {', '.join(ALL_MODELS)} "
             f"({RANDOM} and {ORACLE} are always there)"
         )
-    return tuple(name for name in named if name in MODELS)
+    return tuple(name for name in named if name in ALL_MODELS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +11,14 @@ import polars as pl
 from fraud_assets.feeds import Feed, read_upload
 from fraud_assets.feeds.reading import SOURCE_ROW, held, open_table
 from fraud_assets.labelled_features import LateLabels, labelled_features
+from fraud_assets.ring_history import RingHistory, carried_on
 from gpu_ops.backtest_figures import SCENARIO
 from gpu_ops.backtest_protocol import BacktestError
 from gpu_ops.canonical import CANONICAL_SCHEMA
 from gpu_ops.engine import Engine
 from gpu_ops.features import Catalogue, feature_table
 from gpu_ops.labels import labels_at, no_events
+from gpu_ops.ring_features import ring_payments
 
 ID: Final = "transaction_id"
 
@@ -121,6 +123,9 @@ def write_features(
     """
     folder = path.with_suffix("")
     folder.mkdir()
+    rings = (
+        _rings_known(rows, catalogue) if {one.name for one in catalogue.rings} & {*names} else None
+    )
 
     def plan(known: pl.LazyFrame, chosen: pl.Expr, into: Path) -> pl.LazyFrame:
         return feature_table(
@@ -128,6 +133,7 @@ def write_features(
             is_target=chosen,
             engine=engine,
             catalogue=catalogue,
+            rings=rings,
             scratch=into,
         )
 
@@ -135,6 +141,14 @@ def write_features(
     labels = LateLabels(no_events(), maturity, has_any=maturity is not None)
     table = labelled_features(canonical, labels, plan, folder)
     engine.write(table.select(ID, "occurred_at", *names), path)
+
+
+def _rings_known(rows: pl.DataFrame, catalogue: Catalogue) -> pl.DataFrame:
+    """What was known of rings day by day, of all days but the last."""
+    feed = "backtest"
+    payments = ring_payments(rows.lazy(), feed=feed, same_entities=catalogue.same_entities)
+    last = _moment(rows["occurred_at"].max()).astimezone(UTC).date()
+    return carried_on(RingHistory.empty(feed), payments, last - timedelta(days=1)).log
 
 
 def with_features(rows: pl.DataFrame, features: Path) -> pl.DataFrame:

@@ -45,13 +45,18 @@ from gpu_ops.backtest_protocol import (
     training_rows,
 )
 from gpu_ops.engine import Engine
-from gpu_ops.features import feature_names
+from gpu_ops.features import RING_NAMES, feature_names
 from gpu_ops.matrices import Float64Array
 from gpu_ops.own_model import HISTORY_FOLDS, EarlierFold, fit_own_model
 from gpu_ops.published_features import PUBLISHED, PUBLISHED_NAMES
 from gpu_ops.published_models import PUBLISHED_MODELS, fit_published
 
 MODELS: Final = (OURS, *PUBLISHED_MODELS)
+WITHOUT_RINGS: Final = "ours_without_rings"
+"""Our model without the features of rings: what these add."""
+
+OWN: Final = (OURS, WITHOUT_RINGS)
+ALL_MODELS: Final = (*MODELS, WITHOUT_RINGS)
 """What can be asked for; `random` and `oracle` stand beside them always."""
 
 REMOVALS: Final[tuple[Removal, ...]] = ("published", "known")
@@ -68,7 +73,7 @@ class Backtest:
     Attributes:
         feed: The feed of the file.
         protocol: Where the folds lie.
-        models: Of `MODELS`.
+        models: Of `ALL_MODELS`.
         engine: Where plans run and where our model trains.
         scratch: An empty folder.
         say: Told what is done, with rows and seconds.
@@ -133,7 +138,7 @@ class Backtest:
                     engine=self.engine,
                     path=self._files["published"],
                 )
-        if OURS in self.models:
+        if set(self.models) & set(OWN):
             oldest = self.protocol.fold(folds[-1].number + LEAST_GAP + HISTORY_FOLDS - 1)
             with self._told("features of the catalogue"):
                 self._files[OURS] = self.scratch / "own.parquet"
@@ -175,13 +180,14 @@ class Backtest:
         self, model: str, data: BacktestData, fold: Fold, train: pl.DataFrame, test: pl.DataFrame
     ) -> Float64Array:
         threads = self.threads or os.cpu_count() or 1
-        file = self._files[OURS if model == OURS else "published"]
+        file = self._files[OURS if model in OWN else "published"]
         learned = with_features(train.select(_LABELS), file)
         asked = with_features(test.select("transaction_id", "occurred_at"), file)
-        if model == OURS:
+        if model in OWN:
+            left_out = RING_NAMES if model == WITHOUT_RINGS else ()
             own = fit_own_model(
-                learned,
-                lambda earlier: self._earlier(data, fold, earlier),
+                learned.drop(left_out),
+                lambda earlier: self._earlier(data, fold, earlier, left_out),
                 device=self.engine.device,
                 threads=threads,
             )
@@ -189,12 +195,14 @@ class Backtest:
                 f"  {own.booster.report.rounds if own.booster.report else 0} trees by "
                 f"{own.rounds_from}"
             )
-            return own.predict(asked, device=self.engine.device)
+            return own.predict(asked.drop(left_out), device=self.engine.device)
         labels = learned["is_fraud"].to_numpy()
         fitted = fit_published(model, _matrix(learned), labels, threads=threads)
         return fitted.predict(_matrix(asked))
 
-    def _earlier(self, data: BacktestData, fold: Fold, earlier: int) -> EarlierFold | None:
+    def _earlier(
+        self, data: BacktestData, fold: Fold, earlier: int, left_out: Sequence[str]
+    ) -> EarlierFold | None:
         """A fold that lies before another's labels were known; see `own_model.History`."""
         if not 0 <= earlier < HISTORY_FOLDS:
             return None
@@ -207,7 +215,8 @@ class Backtest:
         test = rows_known(rows, older.test, fold.cutoff, maturity).collect()
         file = self._files[OURS]
         return EarlierFold(
-            with_features(train.select(_LABELS), file), with_features(test.select(_LABELS), file)
+            with_features(train.select(_LABELS), file).drop(left_out),
+            with_features(test.select(_LABELS), file).drop(left_out),
         )
 
     @contextmanager

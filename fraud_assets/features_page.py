@@ -8,6 +8,7 @@ from gpu_ops.feature_model import STATISTICS, duration_label
 from gpu_ops.features import CATALOGUE, catalogue_table
 from gpu_ops.flow_features import FLOW_STATISTICS
 from gpu_ops.label_features import LABEL_STRUCTURES
+from gpu_ops.ring_features import RING_STATISTICS
 
 _HEAD: Final = """# Features
 
@@ -30,8 +31,12 @@ A feature of a transaction at time `t` is what could have been said just before 
 * A feature without a window looks back as far as the feed's `lookback` says (120 days unless it
   says otherwise). What is older does not exist for it: an account of that age is as old as its
   first row within the look-back, and a payee that was last paid before it is paid for the first
-  time. No feature looks further back than the page says, and no more history is read: {reach} with
-  the default look-back.
+  time. No feature but those of rings looks further back than the page says, and no more history is
+  read: {reach} with the default look-back.
+* What is known of [rings](rings.md) is carried on from the feed's first day, a whole UTC day at a
+  time. A transaction of day D is told of rings as they stood at the end of D - 1: nothing of its
+  own day, whatever the hour. Without any ring, counts are 0 and all else is null; in a feed without
+  payments between accounts, all is null.
 * A row's own amount, time, kind and balances before the decision may be set against its past.
   Its own label is never read, nor a balance after the event.
 * Sums are exact in any order of the rows. A standard deviation divides by n - 1, is null below two
@@ -55,6 +60,7 @@ What can be declared:
 | `WindowFeature`, over any window, delay and numeric column | payer, payee, pair | {statistics} |
 | `LabelFeature`, how known frauds lie among labelled rows | payer, payee, pair | {labels} |
 | `FlowFeature`, what went through an account | payer, payee | {flows} |
+| `RingFeature`, the rings that were known the day before | payer, payee, pair | {rings} |
 
 A pair has no distinct counterparties. Of known labels, the catalogue below has for payer, payee and
 pair alike: the number of frauds, their run and its age, the time since the last, the risk delayed
@@ -79,6 +85,7 @@ def features_page() -> str:
         statistics=_listed(STATISTICS),
         labels=_listed(LABEL_STRUCTURES),
         flows=_listed(FLOW_STATISTICS),
+        rings=_listed(RING_STATISTICS),
     )
     return head + "".join(_rows())
 

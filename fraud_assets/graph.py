@@ -9,7 +9,6 @@ import polars as pl
 from fraud_assets import layers, svg
 from fraud_assets.described import described
 from fraud_assets.graph_lineage import ACCOUNT_LINEAGE, EDGE_LINEAGE, RING_LINEAGE
-from fraud_assets.known_rings import AS_OF, AS_OF_FEEDS
 from fraud_assets.measure import StepMeter
 from fraud_assets.publication import (
     ANALYSIS,
@@ -45,6 +44,12 @@ from resources.batch.routing import COMPUTE
 from resources.lake import Lake
 from resources.settings import Settings
 from resources.versions import Versions
+
+AS_OF: Final = "as_of"
+"""In a graph version's figures: the latest event that it knows."""
+
+AS_OF_FEEDS: Final = "as_of_feeds"
+"""In the same figures: the latest event of each feed, since feeds have calendars of their own."""
 
 _JUDGED: Final = pl.when(~pl.col("in_sample")).then(pl.col("fraud_probability"))
 """A probability that the model did not learn from the row itself; else null."""

@@ -41,7 +41,6 @@ MEANING: Final[Mapping[str, str]] = {
     "model_version": "The model that scored the row",
     "payer_ring_score": "Score of the payer's strongest ring known before the row's day",
     "payee_ring_score": "Score of the payee's strongest ring known before the row's day",
-    "ring_snapshot": "The snapshot of rings that was used",
     "challenger_probability": "A challenger's probability, in shadow: it decides nothing",
     "challenger_version": "The challenger that scored the row in shadow; empty without one",
     "n_transactions": "Transactions counted",

@@ -30,12 +30,13 @@ from fraud_assets.publication import (
 )
 from fraud_assets.raw import NAME as RAW_NAME
 from fraud_assets.raw import known_feed
+from fraud_assets.ring_history import RINGS, RingSources, ring_history
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
 from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
 from gpu_ops.engine import Engine
-from gpu_ops.feature_model import Catalogue, RowFeature
+from gpu_ops.feature_model import Catalogue, RingFeature, RowFeature
 from gpu_ops.features import CATALOGUE, column_lineage, feature_table, history_needed
 from gpu_ops.flow_features import FlowFeature
 from gpu_ops.labels import no_events
@@ -55,7 +56,7 @@ CONTRACT: Final = prepped_contract(
         one.name
         for one in CATALOGUE
         # What went through an account is null where payers and payees are of different kinds.
-        if not isinstance(one, RowFeature | FlowFeature) and one.empty_is_zero
+        if not isinstance(one, RowFeature | FlowFeature | RingFeature) and one.empty_is_zero
     ],
 )
 
@@ -91,6 +92,7 @@ def prepped_transactions(
             feed = known_feed(feeds, upload)
             catalogue = feed_catalogue(feed)
             history = _history(versions, upload, FeedLabels.of(versions, feed), catalogue)
+            rings = _rings_before(versions, upload.feed, history, context.run.run_id)
 
             def plan(rows: pl.LazyFrame, is_target: pl.Expr, folder: Path) -> pl.LazyFrame:
                 engine = Engine(settings.engine)
@@ -99,6 +101,7 @@ def prepped_transactions(
                     is_target=is_target,
                     engine=engine,
                     catalogue=catalogue,
+                    rings=rings,
                     scratch=folder,
                 )
 
@@ -115,6 +118,7 @@ class History:
 
     rows: pl.LazyFrame
     target: Manifest
+    rings: RingSources
     inputs: dict[str, str]
     labels: LateLabels
 
@@ -125,6 +129,7 @@ class RawVersions:
     def __init__(self, raw: Mapping[str, Manifest], catalogue: Catalogue) -> None:
         """Takes the versions by upload key; those without rows are read by nobody else."""
         self.catalogue = catalogue_digest(catalogue)
+        self.rings = RingSources(raw, same_entities=catalogue.same_entities)
         self._reach = history_needed(catalogue)
         self._raw = raw
         spans = [
@@ -135,6 +140,16 @@ class RawVersions:
         self._keys = [key for key, _, _ in spans]
         self._first = np.array([_microseconds(first) for _, first, _ in spans], dtype=np.int64)
         self._last = np.array([_microseconds(last) for _, _, last in spans], dtype=np.int64)
+
+    def inputs_of(self, key: str, labels: Mapping[str, str]) -> dict[str, str]:
+        """How a prepped version names what it was made of: rows, `labels_read`, rings, catalogue.
+
+        Raises:
+            dagster.Failure: The upload has no raw version.
+        """
+        named = {manifest.slot: manifest.content_id for manifest in self.read_by(key).values()}
+        rings = self.rings.inputs_for(self._raw[key])
+        return {**named, **labels, **rings, "catalogue": self.catalogue}
 
     def read_by(self, key: str) -> dict[str, Manifest]:
         """The versions whose event times reach into an upload's span or its look-back.
@@ -167,14 +182,6 @@ def labels_read(labels: FeedLabels, target: Manifest, catalogue: Catalogue) -> d
     return labels.inputs_for(first, target.event_to)
 
 
-def input_versions(
-    read: dict[str, Manifest], labels: Mapping[str, str], catalogue: str
-) -> dict[str, str]:
-    """How a prepped version names what it was made of: rows, `labels_read`, catalogue's digest."""
-    named = {manifest.slot: manifest.content_id for manifest in read.values()}
-    return {**named, **labels, "catalogue": catalogue}
-
-
 def _history(
     versions: Versions, upload: Upload, labels: FeedLabels, catalogue: Catalogue
 ) -> History:
@@ -195,7 +202,18 @@ def _history(
     late = LateLabels(no_events(), labels.maturity, has_any=bool(seen))
     if seen and target.event_from is not None and target.event_to is not None:
         late = replace(late, events=labels.events_for(versions, start, target.event_to))
-    return History(rows, target, input_versions(read, seen, visible.catalogue), late)
+    return History(rows, target, visible.rings, visible.inputs_of(upload.key, seen), late)
+
+
+def _rings_before(
+    versions: Versions, feed: str, history: History, run_id: str
+) -> pl.DataFrame | None:
+    """What was known of rings day by day, before the target's last one; None: no rings there."""
+    last = history.target.event_to
+    if last is None or RINGS not in history.inputs:
+        return None
+    before = last.astimezone(UTC).date() - timedelta(days=1)
+    return ring_history(versions, feed, history.rings, before, run_id).log
 
 
 def _draft(

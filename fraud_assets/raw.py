@@ -23,6 +23,7 @@ from fraud_assets.publication import (
     publish,
     rejected_label,
 )
+from fraud_assets.ring_history import RING_ROWS, ring_rows
 from fraud_assets.schemas import MEANING, RAW
 from fraud_assets.step_scratch import step_scratch
 from fraud_assets.uploads import Upload, Uploads
@@ -215,6 +216,7 @@ def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draf
         "duplicate": intake.duplicate,
         "quarantined": intake.read.quarantined.height,
     }
+    counted = {RING_ROWS: ring_rows(staged)}
     return Draft(
         attempt=attempt,
         checks=[
@@ -222,7 +224,7 @@ def _draft(versions: Versions, run: str, upload: Upload, intake: Intake) -> Draf
             _conservation(attempt, staged, figures),
         ],
         inputs={"received": upload.sha256, "feed": intake.feed.digest},
-        extra={**figures, "upload_order": upload.order},
+        extra={**figures, **counted, "upload_order": upload.order},
         metadata={
             **figures,
             "duplicates_that_differ": intake.read.conflicting,

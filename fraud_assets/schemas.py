@@ -113,7 +113,6 @@ AUGMENTED: Final = Contract(
             "model_version": text(null=True),
             "payer_ring_score": share(pl.Float32(), null=True),
             "payee_ring_score": share(pl.Float32(), null=True),
-            "ring_snapshot": column(pl.Int64(), null=True),
             "challenger_probability": share(pl.Float32(), null=True),
             "challenger_version": text(null=True),
         }

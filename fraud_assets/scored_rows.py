@@ -8,7 +8,6 @@ import polars as pl
 
 from fraud_assets.feeds import Feed
 from fraud_assets.feeds.identity import account_key
-from fraud_assets.known_rings import KnownRings
 from fraud_assets.recommending import recommended
 from fraud_assets.rule_rows import hits_of, reasons_of
 from fraud_assets.scoring import Scorer
@@ -23,7 +22,6 @@ CHUNK_ROWS: Final = 250_000
 EXPLAINED_AT_ONCE: Final = 50_000
 """Rows whose reasons are made together: each has a contribution of every feature."""
 
-_RING_COLUMNS: Final = ("payer_ring_score", "payee_ring_score", "ring_snapshot")
 _SCORES: Final = (
     "anomaly_score",
     "fraud_margin",
@@ -32,10 +30,11 @@ _SCORES: Final = (
     "decision",
     "in_sample",
     "model_version",
-    *_RING_COLUMNS,
     "challenger_probability",
     "challenger_version",
 )
+_RING_SCORES: Final = ("payer_ring_score", "payee_ring_score")
+"""Features that the table shows, too: a reader of scores need not look for them."""
 _TOLD: Final[dict[str, pl.DataType]] = {
     "reasons": pl.List(pl.String()),
     "contributions": pl.List(CONTRIBUTION),
@@ -61,9 +60,7 @@ class Upload:
     rows: int
 
 
-def score_upload(
-    upload: Upload, scorer: Scorer, rings: KnownRings, settings: Settings, scratch: Path
-) -> pl.LazyFrame:
+def score_upload(upload: Upload, scorer: Scorer, settings: Settings, scratch: Path) -> pl.LazyFrame:
     """The augmented table of an upload, in raw's order.
 
     Rows are scored a chunk at a time. Their scores go to scratch files; in memory stays only what
@@ -74,7 +71,6 @@ def score_upload(
     Args:
         upload: Its raw and prepped rows.
         scorer: What scores.
-        rings: What was known of rings before each day.
         settings: Capacity, review cost and threads.
         scratch: An empty folder that outlives the returned frame.
 
@@ -84,9 +80,9 @@ def score_upload(
     parts: list[Path] = []
     candidates: list[pl.DataFrame] = []
     for start in range(0, max(upload.rows, 1), CHUNK_ROWS):
-        rows = _scored_chunk(upload, start, scorer, rings, settings)
+        rows = _scored_chunk(upload, start, scorer, settings)
         parts.append(scratch / f"scores-{len(parts):05d}.parquet")
-        rows.select(_SCORES).write_parquet(parts[-1], compression="lz4")
+        rows.select(*_SCORES, *_RING_SCORES).write_parquet(parts[-1], compression="lz4")
         candidates.append(rows.select(_RANKED_BY).filter(_chosen(rows, scorer, settings)))
     best = pl.concat(candidates)
     chosen = best["place"].filter(_chosen(best, scorer, settings))
@@ -116,7 +112,7 @@ def _alerts_of_chunk(
     told = pl.DataFrame(schema=_TOLD)
     if chosen.len():
         features = upload.prepped.slice(start, CHUNK_ROWS).collect()[chosen]
-        rows = features.hstack(scores[chosen])
+        rows = features.hstack(scores.select(_SCORES)[chosen])
         sent = upload.raw.slice(start, CHUNK_ROWS)
         rows = rows.with_columns(reasons_of(rows, sent, chosen, scorer.rules))
         told = pl.concat(
@@ -138,22 +134,16 @@ def _alerts_of_chunk(
     )
 
 
-def _scored_chunk(
-    upload: Upload, start: int, scorer: Scorer, rings: KnownRings, settings: Settings
-) -> pl.DataFrame:
+def _scored_chunk(upload: Upload, start: int, scorer: Scorer, settings: Settings) -> pl.DataFrame:
     """`place`, what identifies the rows, their scores, their features and `rule_hits`."""
     features = upload.prepped.slice(start, CHUNK_ROWS).collect()
-    known = ["transaction_id", "occurred_at", "amount"]
-    if not rings.days.is_empty():
-        known += ["payer", "payee"]
-    rows = _identified(upload).select(known).slice(start, CHUNK_ROWS).collect()
+    known = ("transaction_id", "occurred_at", "amount")
+    rows = upload.raw.select(known).slice(start, CHUNK_ROWS).collect()
     if not rows["transaction_id"].equals(features["transaction_id"]):
         raise ValueError(
             f"raw and prepped rows from {start} on are not the same; run the upload again"
         )
-    scored = rings.joined(
-        rows.hstack(scorer.scores(features, settings.threads, _device(settings)))
-    ).with_columns(
+    scored = rows.hstack(scorer.scores(features, settings.threads, _device(settings))).with_columns(
         expected_loss=pl.col("fraud_probability").cast(pl.Float64) * pl.col("amount"),
         in_sample=scorer.is_in_sample,
         model_version=pl.lit(None if scorer.model is None else scorer.name, dtype=pl.String),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from fraud_assets import layers
-from fraud_assets.known_rings import KnownRings
 from fraud_assets.refused_models import newest_features, refusal_of
 from gpu_ops.engine import Device
 from gpu_ops.matrices import IDENTIFIERS
@@ -176,17 +175,13 @@ def _fit_first_forest(
     return forest
 
 
-def inputs_of(
-    raw: Manifest, prepped: Manifest, scorer: Scorer, rings: KnownRings
-) -> dict[str, str]:
+def inputs_of(raw: Manifest, prepped: Manifest, scorer: Scorer) -> dict[str, str]:
     """How a scored version names what it was made of."""
-    snapshots = sorted(set(rings.days["ring_snapshot"].to_list()))
     return {
         raw.slot: raw.content_id,
         prepped.slot: prepped.content_id,
         "model": scorer.name,
         "challenger": NO_MODEL if scorer.challenger is None else scorer.challenger.name,
-        "rings": ",".join(map(str, snapshots)),
         # Versions of a time without rules of one's own name none.
         **({"rules": scorer.rules.digest} if scorer.rules.own else {}),
     }

@@ -18,6 +18,7 @@ from gpu_ops.feature_terms import (
     PastFeature,
     duration_label,
 )
+from gpu_ops.ring_features import RingFeature
 from gpu_ops.window_features import (
     COLUMN_STATISTICS,
     LABEL_STATISTICS,
@@ -40,6 +41,7 @@ __all__ = [
     "Catalogue",
     "Entity",
     "PastFeature",
+    "RingFeature",
     "RowFeature",
     "Statistic",
     "WindowFeature",
@@ -86,6 +88,7 @@ class Catalogue:
         lookback: how far past features without a window look back.
         same_entities: whether payers and payees are accounts of one kind, of which one may be
             both. Else features of what went through an account are null.
+        rings: features of the rings that were known before the day.
 
     Raises:
         ValueError: two features share a name, the look-back is not positive, or a row feature
@@ -97,6 +100,7 @@ class Catalogue:
     rows: tuple[RowFeature, ...] = ()
     lookback: timedelta = LOOKBACK
     same_entities: bool = True
+    rings: tuple[RingFeature, ...] = ()
 
     def __post_init__(self) -> None:
         if self.lookback <= NOTHING:
@@ -114,15 +118,22 @@ class Catalogue:
                     f"{', '.join(PAYLOAD_COLUMNS)} and the window features of its catalogue"
                 )
 
-    def __iter__(self) -> Iterator[PastFeature | RowFeature]:
+    def __iter__(self) -> Iterator[PastFeature | RowFeature | RingFeature]:
         yield from self.windows
         yield from self.rows
+        yield from self.rings
 
-    def plus(self, *features: PastFeature | RowFeature) -> "Catalogue":
+    def plus(self, *features: PastFeature | RowFeature | RingFeature) -> "Catalogue":
         """Return this catalogue with more features."""
         rows = tuple(one for one in features if isinstance(one, RowFeature))
-        windows = tuple(one for one in features if not isinstance(one, RowFeature))
-        return replace(self, windows=(*self.windows, *windows), rows=(*self.rows, *rows))
+        rings = tuple(one for one in features if isinstance(one, RingFeature))
+        windows = tuple(one for one in features if not isinstance(one, RowFeature | RingFeature))
+        return replace(
+            self,
+            windows=(*self.windows, *windows),
+            rows=(*self.rows, *rows),
+            rings=(*self.rings, *rings),
+        )
 
     def with_lookback(self, lookback: timedelta) -> "Catalogue":
         """Return this catalogue for a feed with its own look-back."""
@@ -149,13 +160,13 @@ class Catalogue:
         for row in self.rows:
             columns = (windows.get(root, (root,)) for root in row.roots)
             lines[row.name] = tuple(dict.fromkeys(name for names in columns for name in names))
-        return lines
+        return lines | {one.name: one.inputs for one in self.rings}
 
     def without_balances(self) -> "Catalogue":
         """Return the part that needs no balance column, for feeds that send none."""
         lines = self.lineage()
 
-        def kept(feature: PastFeature | RowFeature) -> bool:
+        def kept(feature: PastFeature | RowFeature | RingFeature) -> bool:
             return not set(lines[feature.name]) & set(BALANCE_COLUMNS)
 
         return replace(

@@ -27,10 +27,17 @@ from gpu_ops.flow_rows import FLOW_ROWS
 from gpu_ops.gpu_tables import feature_table_on_gpu
 from gpu_ops.history_features import HISTORY
 from gpu_ops.label_features import LABEL_FEATURES
+from gpu_ops.ring_features import (
+    RING_FEATURES,
+    RingFeature,
+    with_ring_features,
+    without_ring_features,
+)
 from gpu_ops.row_features import ROWS
 
 __all__ = [
     "CATALOGUE",
+    "RING_NAMES",
     "Catalogue",
     "RowFeature",
     "WindowFeature",
@@ -93,10 +100,16 @@ WINDOWS: Final = (
 )
 
 CATALOGUE: Final = Catalogue(
-    (*WINDOWS, *LABEL_FEATURES, *FLOW_FEATURES), (*ROWS, *HISTORY, *FLOW_ROWS)
+    (*WINDOWS, *LABEL_FEATURES, *FLOW_FEATURES),
+    (*ROWS, *HISTORY, *FLOW_ROWS),
+    rings=RING_FEATURES,
 )
 """The features of the project. ``CATALOGUE.plus(WindowFeature("payer", "count", 6 * HOUR))``
 adds one; ``CATALOGUE.without_balances()`` is for feeds that send no balances."""
+
+
+RING_NAMES: Final = tuple(one.name for one in RING_FEATURES)
+"""Columns that tell of rings."""
 
 
 def feature_names(
@@ -118,6 +131,7 @@ def feature_table(
     is_target: pl.Expr,
     engine: Engine,
     catalogue: Catalogue = CATALOGUE,
+    rings: pl.DataFrame | None = None,
     partitions: int | None = None,
     scratch: Path | None = None,
 ) -> pl.LazyFrame:
@@ -130,6 +144,9 @@ def feature_table(
         engine: where the plans run. ``cpu`` and ``gpu`` hold the rows in memory;
             ``cpu-streaming`` works through files, in bounded memory.
         catalogue: the features.
+        rings: what was known of the feed's rings day by day, the log of
+            `gpu_ops.patterns.as_known` over all its whole days before the last target's; ring
+            features are null without it.
         partitions: how many groups of accounts are computed one after the other. By default
             ``cpu-streaming`` makes one for each 250,000 rows; ``gpu`` starts with one, and makes
             more and smaller ones where its memory does not suffice. ``cpu`` has no use for it.
@@ -155,6 +172,13 @@ def feature_table(
         table = table_through_files(rows, catalogue, engine, scratch, partitions)
     else:
         table = table_in_memory(rows, catalogue, engine)
+    if rings is None:
+        table = without_ring_features(table, catalogue.rings)
+    else:
+        targets = transactions.filter(is_target.fill_null(value=False))
+        table = with_ring_features(
+            table, targets, rings, catalogue.rings, same_entities=catalogue.same_entities
+        )
     return table.select("transaction_id", "occurred_at", *feature_names(catalogue))
 
 
@@ -185,12 +209,12 @@ def catalogue_table(catalogue: Catalogue = CATALOGUE) -> list[dict[str, str]]:
     ]
 
 
-def _length(feature: PastFeature | RowFeature) -> str:
-    if isinstance(feature, RowFeature):
+def _length(feature: PastFeature | RowFeature | RingFeature) -> str:
+    if isinstance(feature, RowFeature | RingFeature):
         return ""
     return "lookback" if feature.window is None else duration_label(feature.window)
 
 
-def _delay(feature: PastFeature | RowFeature) -> str:
+def _delay(feature: PastFeature | RowFeature | RingFeature) -> str:
     delayed = isinstance(feature, WindowFeature) and feature.delay
     return duration_label(delayed) if delayed else ""

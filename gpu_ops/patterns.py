@@ -19,12 +19,16 @@ from gpu_ops.pattern_candidate import Found
 from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
 from gpu_ops.pattern_fans import fans
 from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
-from gpu_ops.pattern_ordinary import Peers, Traffic, View, hindsight_view, known_view
+from gpu_ops.pattern_ordinary import View, hindsight_view, known_view
 from gpu_ops.pattern_paths import chains, cycles
+from gpu_ops.pattern_peers import PeerCounts, Traffic
 from gpu_ops.pattern_state import KEPT_SCHEMA, RingState, advanced, usable
 from gpu_ops.ring_building import Ring, built, ring_of
 from gpu_ops.ring_log import RingLog
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
+
+SEARCH_VERSION: Final = "2"
+"""Changes when the same payments would give other rings."""
 
 _SEARCHES: Final = (fans, gather_scatters, scatter_gathers, cycles, chains)
 _EVER: Final = int(np.iinfo(np.int64).min)
@@ -96,7 +100,7 @@ def search_rings(
             payments,
             PaidDays.of(payments.payer, day, n_accounts),
             Traffic.of(day),
-            Peers(np.unique(payments.payer).size, np.unique(payments.payee).size, n_accounts),
+            PeerCounts(np.unique(payments.payer).size, np.unique(payments.payee).size, n_accounts),
             params,
         )
         results.append(_searched(feed, view, params, _end_of(int(day.max()))))
@@ -125,7 +129,7 @@ def hindsight(
         payments,
         _paid_days(state, payments),
         _traffic(state),
-        Peers(
+        PeerCounts(
             state.pairs["payer"].n_unique(),
             state.pairs["payee"].n_unique(),
             pl.concat([state.pairs["payer"], state.pairs["payee"].alias("payer")]).n_unique(),

@@ -26,11 +26,9 @@ SCORE_COLUMNS: Final[Mapping[str, Kind]] = MappingProxyType(
         "anomaly_score": "number",
         "fraud_probability": "number",
         "expected_loss": "number",
-        "payer_ring_score": "number",
-        "payee_ring_score": "number",
     }
 )
-"""Columns of the scored layer; without a model, or a ring known before the day, they are null."""
+"""Columns of the scored layer; without a model they are null, but for the anomaly score."""
 
 RULE_COLUMNS: Final[Mapping[str, Kind]] = MappingProxyType(
     {

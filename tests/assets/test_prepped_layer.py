@@ -78,7 +78,8 @@ def test_two_uploads_in_order_are_one_upload(
         check_exact=True,
     )
     slots = {layers.upload_slot("raw_transactions", "sim", key).prefix for key in keys}
-    assert set(parts.manifest("prepped_transactions", keys[1]).inputs) == slots | {"catalogue"}
+    made_of = set(parts.manifest("prepped_transactions", keys[1]).inputs)
+    assert made_of == slots | {"rings", "catalogue"}
 
 
 def test_an_upload_that_lands_late_makes_the_later_one_stale_until_it_is_made_again(
@@ -109,7 +110,10 @@ def test_an_upload_beyond_the_look_back_or_of_later_events_makes_nothing_stale(
         ("next", 5_001.1, False),
         ("near", 4_900, True),
     ):
-        other = project.land(rows({"hours": hours, "transaction_id": name}), f"{name}.parquet")
+        # Card payments: rings of payments between accounts look back to the first day.
+        other = project.land(
+            rows({"hours": hours, "transaction_id": name, "kind": "card"}), f"{name}.parquet"
+        )
         project.must("raw_transactions", key=other)
         assert project.states()[key].is_stale is is_stale
 

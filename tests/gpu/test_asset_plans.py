@@ -35,7 +35,7 @@ STAYS_ON_CPU = {
     "fraud_assets/report.py": "what the command line shows",
     "fraud_assets/what_if.py": "eight columns of labelled rows",
     "fraud_assets/drift.py": "one column of a few rows",
-    "fraud_assets/known_rings.py": "members of rings, a few rows",
+    "fraud_assets/ring_history.py": "rings as known: the pattern search runs on the CPU",
     "fraud_assets/ring_payments.py": "payments of the rings that become alerts, a few rows",
     "fraud_assets/same_rows.py": "ids are compared as a stream",
     "fraud_assets/scored_rows.py": "read in chunks for the models, which have the GPU",
