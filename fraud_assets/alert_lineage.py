@@ -50,7 +50,9 @@ RING_LINEAGE: Final[Mapping[str, MadeOf]] = {
         "alert_id": ["feed", "ring_id"],
         "subject_id": ["ring_id"],
         "event_day": ["last_at"],
-        "rank": ["score", "amount"],
+        "expected_loss": ["confirmed_share", "exposure"],
+        "rank": ["confirmed_share", "exposure", "score", "amount"],
+        "ranked_by": ["confirmed_share"],
         "reasons": ["pattern"],
         "explanation": [*_RING],
     }

@@ -1,6 +1,7 @@
 """`fraud-assets cases`: what an analyst does with cases, from a terminal."""
 
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -157,7 +158,10 @@ def escalate(*, case_id: str, by: str, reason: str, to: str | None, seen: int | 
 @by_option
 @reason_option
 @click.option(
-    "--transactions", metavar="ID,ID", help="What it applies to; the case's evidence if not given."
+    "--transactions",
+    metavar="ID,ID",
+    multiple=True,
+    help="What it applies to, may be given several times; the case's evidence if not given.",
 )
 @_seen_option
 @told
@@ -167,19 +171,14 @@ def close(
     verdict: "Verdict",
     by: str,
     reason: str,
-    transactions: str | None,
+    transactions: tuple[str, ...],
     seen: int | None,
 ) -> None:
     """Close a case. Its transactions get the verdict as a label that is known from now on."""
     from gpu_ops import case_actions
 
-    ticked = (
-        None
-        if transactions is None
-        else [name.strip() for name in transactions.split(",") if name.strip()]
-    )
-
     def make(book: "Book", case: "Case") -> "Draft":
+        ticked = [name for given in transactions for name in _named(given, case.evidence)]
         return case_actions.close(
             book,
             case,
@@ -187,7 +186,7 @@ def close(
             reason=reason,
             by=by,
             now=datetime.now(UTC),
-            transaction_ids=ticked,
+            transaction_ids=ticked if transactions else None,
         )
 
     settings, store = opened()
@@ -249,6 +248,13 @@ def restore() -> None:
 
 for _command in (suppress, allow, lift, suppressions):
     cases.add_command(_command)
+
+
+def _named(given: str, evidence: Collection[str]) -> list[str]:
+    """Ids between commas; one of the evidence that holds commas itself is taken whole."""
+    if given.strip() in evidence:
+        return [given.strip()]
+    return [name.strip() for name in given.split(",") if name.strip()]
 
 
 def _changed(

@@ -29,6 +29,7 @@ from gpu_ops.features import CATALOGUE
 from gpu_ops.label_drift import LabelFigures, fallen, label_figures
 from gpu_ops.label_maturity import label_maturity
 from gpu_ops.paired_bootstrap import Draws
+from gpu_ops.ring_params import RingParams
 from gpu_ops.splits import DAY, Window
 from resources.registry import ModelVersion
 from resources.settings import Settings
@@ -214,6 +215,8 @@ class FeedDrift:
             row.name: max((reach.get(root, NOTHING) for root in row.roots), default=NOTHING)
             for row in catalogue.rows
         }
+        # Nothing is known of rings while a feed only teaches what is ordinary.
+        reach |= {one.name: RingParams().learning for one in catalogue.rings}
         train = self.model.split.train
         middle = train.start + train.length / 2
         first = min(one.augmented.event_from or middle for one in self.rows.uploads)

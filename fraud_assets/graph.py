@@ -1,6 +1,7 @@
 """The graph layer: who paid whom, each account's place in that graph, and ring candidates."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
@@ -8,6 +9,7 @@ import polars as pl
 
 from fraud_assets import layers, svg
 from fraud_assets.described import described
+from fraud_assets.feeds import load_feeds
 from fraud_assets.graph_lineage import ACCOUNT_LINEAGE, EDGE_LINEAGE, RING_LINEAGE
 from fraud_assets.measure import StepMeter
 from fraud_assets.publication import (
@@ -31,15 +33,14 @@ from fraud_assets.refresh import (
     snapshot,
     within,
 )
-from fraud_assets.ring_pictures import RINGS_DRAWN, RINGS_SHOWN, pictures_of
+from fraud_assets.ring_pictures import RINGS_SHOWN, pictures_of
+from fraud_assets.ring_search import rings_of
 from fraud_assets.schemas import ACCOUNT_FEATURES, ACCOUNT_GRAPH, RINGS
 from gpu_ops.engine import Engine
 from gpu_ops.gpu_graph import graph_engine_of
 from gpu_ops.gpu_tables import edge_table
 from gpu_ops.graph import GraphParams, in_stable_order
 from gpu_ops.graph import account_features as features_of_accounts
-from gpu_ops.patterns import search_rings
-from gpu_ops.ring_params import RingParams
 from resources.batch.routing import COMPUTE
 from resources.lake import Lake
 from resources.settings import Settings
@@ -186,20 +187,27 @@ def fraud_rings(
 ) -> Iterator[PublicationEvent]:
     """Groups of accounts that move money like a ring, with the payments that show it.
 
-    Fan-in, fan-out, cycles, scatter-gather and gather-scatter among unusual payments inside the
-    communities. The score says how strong the evidence is; it is no probability of fraud.
+    Fan-in, fan-out, cycles, chains, scatter-gather and gather-scatter among unusual payments, those
+    whose last payment lies in the window. The score says how strong the evidence is, the confirmed
+    share how many rings as strong were confirmed, where labels can tell.
     """
     with StepMeter() as meter:
         versions = Versions(lake)
         graph = snapshot(versions, "account_graph")
         accounts = snapshot(versions, "account_features")
         scored = scored_with(versions, graph)
-        rows = _judged(scan_window(versions, scored, settings.graph_window_days))
-        found = search_rings(rows, versions.scan(accounts).collect(), params=RingParams())
-        rings = found.rings
+        found = rings_of(
+            versions,
+            scored,
+            _judged(scan_window(versions, scored, settings.graph_window_days)),
+            load_feeds(settings.feeds_dir),
+            versions.scan(accounts).collect(),
+            window=timedelta(days=settings.graph_window_days),
+        )
+        rings = found.search.rings.select(list(RINGS.schema.columns))
         attempt = versions.begin(layers.snapshot_slot("fraud_rings"), context.run.run_id)
         attempt.write_table(rings)
-        drawn = _drawings(rings, rows)
+        drawn = pictures_of(rings, found.payments) if rings.height else {}
         for name, drawing in drawn.items():
             attempt.write_bytes(name, drawing)
         counted = rings.group_by("pattern").len().sort("pattern")
@@ -213,7 +221,8 @@ def fraud_rings(
             },
             extra={name: graph.extra[name] for name in (AS_OF, AS_OF_FEEDS)},
             metadata={
-                **{f"limit_{name}": times for name, times in found.cut.items()},
+                **{f"limit_{name}": times for name, times in found.search.cut.items()},
+                **{f"confirmed_share_{feed}": told for feed, told in found.verdicts.items()},
                 **{f"rings_{pattern}": count for pattern, count in counted.iter_rows()},
                 "top_rings": _shown(drawn),
                 **described(
@@ -230,21 +239,6 @@ def fraud_rings(
 def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
     """What graph and rings read of scored rows: no probability where the model knew the label."""
     return rows.select(*_SCORED_COLUMNS, _JUDGED.alias("fraud_probability"))
-
-
-def _drawings(rings: pl.DataFrame, rows: pl.LazyFrame) -> dict[str, bytes]:
-    """File name to drawing of the strongest rings."""
-    if rings.is_empty():
-        return {}
-    drawn = rings.head(RINGS_DRAWN)
-    members = rows.join(
-        drawn.lazy()
-        .select(transaction_id=pl.col("transaction_ids"))
-        .explode("transaction_id", empty_as_null=False),
-        on="transaction_id",
-        how="semi",
-    ).collect()
-    return pictures_of(drawn, members)
 
 
 def _shown(drawn: Mapping[str, bytes]) -> dg.MetadataValue:

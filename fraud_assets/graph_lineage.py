@@ -69,6 +69,7 @@ RING_LINEAGE: Final[Mapping[str, MadeOf]] = {
         "shape": _SHAPE,
         "coherence": ["amount", "occurred_at"],
         "probability": ["fraud_probability", "in_sample"],
+        "confirmed_share": [*_SHAPE, "is_fraud", "label_known_at"],
         "merged_into": ["feed", "transaction_id"],
     },
     "account_features": {"community_share": ["account", "community"]},

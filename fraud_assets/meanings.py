@@ -113,6 +113,7 @@ MEANING: Final[Mapping[str, str]] = {
     "shape": "How complete its shape is, 0 to 1",
     "coherence": "How well its amounts fit together, 0 to 1",
     "probability": "Mean fraud probability of its transactions; empty without a model",
+    "confirmed_share": "Share of judged rings as strong that were confirmed; null: too few judged",
     "community_share": "Share of its accounts in its most common community",
     "related_transaction_ids": "The day's other suspicious transactions between the two",
     "transaction_amount": "Positive amount in major units of the currency, not rounded",

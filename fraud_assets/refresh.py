@@ -76,7 +76,7 @@ def within(scored: list[Manifest], days: int) -> list[Manifest]:
     """The scored versions that reach into the last days of their feed."""
     return [
         one
-        for mine in _by_feed(scored)
+        for mine in by_feed(scored)
         for one in mine
         if (start := _window_start(mine, days)) is not None
         and one.event_to is not None
@@ -92,7 +92,7 @@ def scan_window(versions: Versions, scored: list[Manifest], days: int) -> pl.Laz
     """
     windows = [
         versions.scan_all(within(mine, days)).filter(pl.col("occurred_at") >= start)
-        for mine in _by_feed(scored)
+        for mine in by_feed(scored)
         if (start := _window_start(mine, days)) is not None
     ]
     return pl.concat(windows) if windows else versions.scan_all(scored)
@@ -100,7 +100,7 @@ def scan_window(versions: Versions, scored: list[Manifest], days: int) -> pl.Laz
 
 def latest_events(scored: list[Manifest]) -> dict[str, datetime]:
     """The latest event time of each feed's scored transactions."""
-    found = {layers.feed_of(mine[0]): latest_event(mine) for mine in _by_feed(scored)}
+    found = {layers.feed_of(mine[0]): latest_event(mine) for mine in by_feed(scored)}
     return {feed: latest for feed, latest in found.items() if latest is not None}
 
 
@@ -109,7 +109,8 @@ def latest_event(scored: list[Manifest]) -> datetime | None:
     return max((one.event_to for one in scored if one.event_to is not None), default=None)
 
 
-def _by_feed(scored: list[Manifest]) -> list[list[Manifest]]:
+def by_feed(scored: list[Manifest]) -> list[list[Manifest]]:
+    """The scored versions of each feed, in the order of their names."""
     ordered = sorted(scored, key=layers.feed_of)
     return [list(mine) for _, mine in groupby(ordered, key=layers.feed_of)]
 

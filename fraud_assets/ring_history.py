@@ -106,16 +106,16 @@ class RingSources:
 
 
 def ring_history(
-    versions: Versions, feed: str, sources: RingSources, through: date, run_id: str
+    versions: Versions, feed: str, sources: RingSources, through: date, run_id: str = ""
 ) -> RingHistory:
-    """What was known of rings through a day at least, and keep it.
+    """What was known of rings through a day at least.
 
     Args:
         versions: The lake's.
         feed: The feed.
         sources: Its visible raw versions.
         through: The last whole UTC day that is needed.
-        run_id: Who keeps it.
+        run_id: Who keeps it. Without one nothing is kept, as of a day that is not over yet.
     """
     slot = _slot(feed)
     kept = _kept(versions, slot, sources) or RingHistory.empty(feed)
@@ -132,7 +132,8 @@ def ring_history(
         versions.scan_all(manifests), feed=feed, same_entities=sources.same_entities
     )
     history = carried_on(kept, rows, through)
-    _keep(versions, slot, sources, history, run_id)
+    if run_id:
+        _keep(versions, slot, sources, history, run_id)
     return history
 
 

@@ -1,4 +1,4 @@
-"""YAML of rules as plain values that know their lines: no keys given twice, no aliases."""
+"""YAML of rules as plain values that know their lines: no keys twice, no aliases, no tags."""
 
 from typing import Final, NamedTuple, cast
 
@@ -32,17 +32,27 @@ class Entry(NamedTuple):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses aliases, which could make a small file huge, and keys given twice."""
+    """YAML without aliases, which could make a small file huge, without tags and double keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # so in its stubs
             raise yaml.composer.ComposerError(None, None, "aliases (*) are not allowed", mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call] # so in its stubs
+        if getattr(event, "tag", None) is not None:
+            # A value of a kind that its text is not of fails anywhere in PyYAML.
+            raise yaml.composer.ComposerError(
+                None, None, "tags (!) are not allowed", event.start_mark
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 the base class decides the signature
         seen: set[object] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key is a plain text", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is given twice", key.start_mark

@@ -194,6 +194,7 @@ RINGS: Final = Contract(
             "shape": share(),
             "coherence": share(),
             "probability": share(null=True),
+            "confirmed_share": share(null=True),
             "community_share": share(null=True),
             "merged_into": text(null=True),
         }

@@ -32,10 +32,13 @@ def passing_entry(entries: Iterable[ListEntry], alert: CaseAlert) -> ListEntry |
         if alert.accounts and all(name in listed for name in alert.accounts):
             covering += [listed[name] for name in alert.accounts]
     else:
+        # An account may be on both lists: its suppression must not hide that it is allowed.
         covering += [
             one
-            for name in alert.accounts
-            if (one := listed.get(name)) is not None and one.list_kind == "allowed"
+            for one in mine
+            if one.list_kind == "allowed"
+            and one.subject.kind == "entity"
+            and one.subject.name in alert.accounts
         ]
     return min(covering, key=lambda one: (one.made_at, one.entry_id), default=None)
 

@@ -104,7 +104,7 @@ def search_rings(
             params,
         )
         results.append(_searched(feed, view, params, _end_of(int(day.max()))))
-    return _together(results, accounts)
+    return together(results, accounts)
 
 
 def hindsight(
@@ -119,7 +119,7 @@ def hindsight(
     """
     params = params or RingParams()
     if state.through is None:
-        return _together([], accounts)
+        return together([], accounts)
     few = (pl.col("n") <= params.max_pair_transactions) | (
         pl.col("last_at") - pl.col("first_at") <= params.burst
     )
@@ -136,7 +136,7 @@ def hindsight(
         ),
         params,
     )
-    return _together(
+    return together(
         [_searched(state.feed, view, params, _end_of(_number(state.through)))], accounts
     )
 
@@ -211,7 +211,8 @@ def _searched(feed: str, view: View, params: RingParams, known_at: datetime) -> 
     )
 
 
-def _together(results: list[RingSearch], accounts: pl.DataFrame | None) -> RingSearch:
+def together(results: list[RingSearch], accounts: pl.DataFrame | None) -> RingSearch:
+    """Return the searches of several feeds as one, strongest ring first; see `search_rings`."""
     rings = pl.concat([pl.DataFrame(schema=RING_SCHEMA), *(one.rings for one in results)])
     cut: Counter[str] = Counter()
     for one in results:

@@ -167,11 +167,13 @@ def rank_ring_alerts(
     """The ring alerts: the published ones and those that still fit.
 
     The capacity counts per UTC day of a ring's last transaction; the rank runs over all rings, in
-    the order of publication, then by score, then by amount and id. A ring most of whose
-    transactions are in an alerted ring is the same case and does not alert again.
+    the order of publication, then by expected loss, where the share of rings as strong that were
+    confirmed is known, then by score, amount and id. A ring most of whose transactions are in an
+    alerted ring is the same case and does not alert again.
 
     Args:
-        rings: `ring_id`, `feed` and the columns of `RING_EVIDENCE`. Any order.
+        rings: `ring_id`, `feed`, `expected_loss` (nullable) and the columns of `RING_EVIDENCE`. Any
+            order.
         published: Former alerts of any type, with the columns of the result; none at first.
         capacity: Most ring alerts a day.
 
@@ -190,15 +192,17 @@ def rank_ring_alerts(
         rings.rename({"ring_id": "subject_id"})
         .with_columns(
             event_day=pl.col("last_at").dt.date(),
+            expected_loss=sortable("expected_loss"),
             score=sortable("score"),
             amount=sortable("amount"),
         )
         .sort(
+            "expected_loss",
             "score",
             "amount",
             "feed",
             "subject_id",
-            descending=[True, True, False, False],
+            descending=[True, True, True, False, False],
             nulls_last=True,
         )
     )
@@ -207,8 +211,9 @@ def rank_ring_alerts(
     start = int(last) if isinstance(last, int) else 0
     ranked = ordered[chosen].with_columns(
         rank=pl.int_range(start + 1, start + 1 + pl.len()),
-        ranked_by=pl.lit("ring_score"),
-        expected_loss=pl.lit(None, dtype=pl.Float64),
+        ranked_by=pl.when(pl.col("expected_loss").is_null())
+        .then(pl.lit("ring_score"))
+        .otherwise(pl.lit("expected_loss")),
         reasons=pl.concat_list(pl.lit("RING_") + pl.col("pattern").str.to_uppercase()),
     )
     return with_published(kept, ranked, "ring", schema)

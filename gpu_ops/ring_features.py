@@ -12,6 +12,9 @@ RingEntity = Literal["payer", "payee", "pair"]
 RingStatistic = Literal["score", "count", "age_days", "exposure"]
 RING_STATISTICS: Final[tuple[RingStatistic, ...]] = get_args(RingStatistic)
 
+PAYEE_PREFIX: Final = "payee "
+"""Before the id of a payee where payers are of another kind."""
+
 _ID: Final = "transaction_id"
 _SOURCE: Final = "patterns: Altman et al. 2023, arXiv 2306.16424; as known: rings.md"
 _WHOSE: Final[dict[RingEntity, str]] = {
@@ -182,7 +185,7 @@ def without_ring_features(features: pl.LazyFrame, wanted: tuple[RingFeature, ...
 
 def _payee(*, same_entities: bool) -> pl.Expr:
     # A card and a terminal of one name are two accounts.
-    return pl.col("payee_id") if same_entities else pl.format("payee {}", "payee_id")
+    return pl.col("payee_id") if same_entities else pl.format(f"{PAYEE_PREFIX}{{}}", "payee_id")
 
 
 def _spans(log: pl.DataFrame) -> pl.DataFrame:

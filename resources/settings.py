@@ -89,7 +89,7 @@ class Settings(
     graph_window_days: int = Field(
         default=120,
         ge=1,
-        description="Days of event time that the graph and the rings look back on.",
+        description="Days of event time that the graph looks back on, and in which rings may end.",
     )
     alert_window_days: int = Field(
         default=180,

@@ -339,8 +339,10 @@ def test_evidence_comes_from_ranked_alerts() -> None:
                 "first_at": [RING.first_at],
                 "last_at": [RING.last_at],
                 "amount": [40_000.5],
+                "expected_loss": [None],
             },
             schema_overrides={
+                "expected_loss": pl.Float64,
                 "first_at": pl.Datetime("us", "UTC"),
                 "last_at": pl.Datetime("us", "UTC"),
             },

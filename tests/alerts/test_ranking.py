@@ -34,6 +34,7 @@ CANDIDATE_SCHEMA: dict[str, pl.DataType] = {
 RING_SCHEMA: dict[str, pl.DataType] = {
     "ring_id": pl.String(),
     "feed": pl.String(),
+    "expected_loss": pl.Float64(),
     **RING_EVIDENCE,
 }
 
@@ -70,7 +71,13 @@ def table(*rows: dict[str, object]) -> pl.DataFrame:
 
 
 def ring(
-    name: str, score: float, transactions: list[str], *, day: int = 0, pattern: str = "cycle"
+    name: str,
+    score: float,
+    transactions: list[str],
+    *,
+    day: int = 0,
+    pattern: str = "cycle",
+    loss: float | None = None,
 ) -> dict[str, object]:
     return {
         "ring_id": name,
@@ -82,6 +89,7 @@ def ring(
         "first_at": NOON,
         "last_at": NOON + timedelta(days=day),
         "amount": 5.0,
+        "expected_loss": loss,
     }
 
 
@@ -206,6 +214,24 @@ def test_rings_by_score_within_the_capacity_of_their_day() -> None:
         ("r4", 3, "ring_score", ["RING_CYCLE"]),
     ]
     assert dict(alerts.schema) == ALERT_SCHEMA | RING_EVIDENCE
+
+
+def test_rings_whose_strength_was_judged_go_by_expected_loss() -> None:
+    alerts = rank_ring_alerts(
+        ring_table(
+            ring("weak", 0.1, ["1"], loss=300.0),
+            ring("unknown", 0.9, ["2"]),
+            ring("strong", 0.8, ["3"], loss=20.0),
+            ring("nan", 0.7, ["4"], loss=float("nan")),
+        ),
+        None,
+        capacity=3,
+    )
+    assert alerts.select("subject_id", "ranked_by", "expected_loss").rows() == [
+        ("weak", "expected_loss", 300.0),
+        ("strong", "expected_loss", 20.0),
+        ("unknown", "ring_score", None),
+    ]
 
 
 def test_a_ring_that_is_mostly_an_alerted_one_does_not_alert_again() -> None:

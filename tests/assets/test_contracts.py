@@ -158,6 +158,7 @@ RINGS = Table(
         "shape": 1.0,
         "coherence": 0.5,
         "probability": None,
+        "confirmed_share": None,
         "community_share": None,
         "merged_into": None,
     },
@@ -285,7 +286,7 @@ MAY_BE_NULL: dict[str, set[str]] = {
     },
     "account_graph": {"max_probability"},
     "account_features": {"max_probability"},
-    "rings": {"centre", "probability", "community_share", "merged_into"},
+    "rings": {"centre", "probability", "confirmed_share", "community_share", "merged_into"},
     "transaction_alerts": {
         "expected_loss",
         "fraud_probability",

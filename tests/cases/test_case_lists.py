@@ -1,0 +1,78 @@
+"""Who is on a list, and which alerts that keeps from becoming cases."""
+
+from datetime import timedelta
+
+import pytest
+
+from fraud_assets.cases_cli import _named
+from gpu_ops.case_lists import passing_entry
+from gpu_ops.case_model import CaseAlert, ListEntry, ListKind, Subject
+from tests.cases.made_lake import AT
+
+X, Y = "card:customer:7", "card:terminal:9"
+
+
+def entry(name: str, kind: ListKind, number: int) -> ListEntry:
+    return ListEntry(
+        entry_id=f"list-{number}",
+        list_kind=kind,
+        subject=Subject(kind="entity", feed="card", name=name),
+        made_at=AT + timedelta(seconds=number),
+        by="Ada",
+        reason="known",
+        until=AT + timedelta(days=9),
+        version=number,
+    )
+
+
+PAYMENT = CaseAlert(
+    alert_id="tx-t1",
+    subject=Subject(kind="entity", feed="card", name=X),
+    first_at=AT,
+    last_at=AT,
+    transaction_ids=("t1",),
+    accounts=(X, Y),
+    reasons=(("ANOMALY_HIGH", 1.0),),
+    loss=50.0,
+    amount=100.0,
+    score=0.5,
+)
+
+
+@pytest.mark.parametrize(
+    ("entries", "covering"),
+    [
+        ([], None),
+        # Suppressed is who the alert is about; allowed, who takes part.
+        ([entry(Y, "suppressed", 1)], None),
+        ([entry(X, "suppressed", 1)], "list-1"),
+        ([entry(Y, "allowed", 1)], "list-1"),
+        # On both lists, in either order: it stays allowed.
+        ([entry(Y, "allowed", 1), entry(Y, "suppressed", 2)], "list-1"),
+        ([entry(Y, "suppressed", 1), entry(Y, "allowed", 2)], "list-2"),
+        # Of several that cover it, the earliest.
+        ([entry(Y, "allowed", 3), entry(X, "suppressed", 2)], "list-2"),
+    ],
+)
+def test_which_entry_keeps_a_payment_from_being_a_case(
+    entries: list[ListEntry], covering: str | None
+) -> None:
+    found = passing_entry(entries, PAYMENT)
+    assert (None if found is None else found.entry_id) == covering
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("a", ["a"]),
+        ("a, c", ["a", "c"]),
+        ("a,b", ["a,b"]),
+        (" a,b ", ["a,b"]),
+        ("a,b,c", ["a", "b", "c"]),
+        (" , ", []),
+    ],
+)
+def test_an_id_of_the_evidence_that_holds_commas_is_taken_whole(
+    given: str, named: list[str]
+) -> None:
+    assert _named(given, ("a,b", "a", "b", "c")) == named
