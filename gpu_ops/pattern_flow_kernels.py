@@ -99,6 +99,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
     n_accounts = receiving.offset.size - 1
     reached = np.zeros(n_accounts, dtype=np.int64)
     by_middle = np.full(n_accounts, -1, dtype=np.int64)
+    followed = np.full(n_accounts, -1, dtype=np.int64)
     touched = np.zeros(most_paths, dtype=np.int64)
     hubs, cut = 0, 0
     for sink in range(n_accounts):
@@ -120,9 +121,13 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
                 continue
             opening = flow.at[closing] - scan.horizon
             paths = 0
-            for place in range(earliest, last + 1):
+            # Backwards: a middle's latest deed may follow all that the earlier ones may.
+            for place in range(last, earliest - 1, -1):
                 deed = receiving.deeds[place]
                 middle = flow.source[deed]
+                if followed[middle] == last:
+                    continue
+                followed[middle] = last
                 into, end = receiving.offset[middle], receiving.offset[middle + 1]
                 final = last_at(flow, receiving, into, end, flow.at[deed])
                 for before in range(final, into - 1, -1):
@@ -133,7 +138,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
                         cut += 1
                         break
                     origin = flow.source[arriving]
-                    # A middle that several deeds lead over counts once: its latest one marks it.
+                    # A source that paid a middle several times reached it once.
                     if origin == sink or by_middle[origin] == middle:
                         continue
                     by_middle[origin] = middle

@@ -40,7 +40,8 @@ def gather_scatters(view: View, params: RingParams, begin: int) -> Found:
         # Any first deed and any end of either side might have been chosen.
         choice = float(np.log(gathered.size * scattered.size))
         candidate = _gather_scatter(view, gathered, scattered, float(evidence[last]) - choice)
-        sides = (candidate.inflow.size, candidate.deeds.size - candidate.inflow.size)
+        flow = view.flow
+        sides = (np.unique(flow.source[gathered]).size, np.unique(flow.target[scattered]).size)
         if min(sides) >= params.min_side and candidate.surprise >= params.min_surprise:
             found.candidates.append(candidate)
     return found
@@ -83,7 +84,8 @@ def scatter_gathers(view: View, params: RingParams, begin: int) -> Found:
         candidate = _scatter_gather(
             view, receiving, last, int(source[last]), float(evidence[last]), scan
         )
-        if candidate.surprise >= params.min_surprise:
+        n_middles = len(candidate.accounts) - 2
+        if n_middles >= params.min_side and candidate.surprise >= params.min_surprise:
             found.candidates.append(candidate)
     return found
 

@@ -72,7 +72,7 @@ def hindsight_view(
     rule = Rhythm(params.rhythm_beats, params.rhythm_slack)
     places = paid.places(deeds.source, deeds.at // DAY)
     deeds = deeds.where(~rhythmic(paid.offset, paid.day, paid.counts(places), places, rule))
-    deeds = deeds.where(~_is_habit(deeds, paid, params))
+    deeds = deeds.where(~_is_habit(deeds, traffic, peers, params))
     size = deeds.at.size
     log_amount = np.log1p(deeds.amount)
     variance = float(log_amount.var()) if size else 0.0
@@ -188,7 +188,9 @@ def _began(deeds: Deeds, paid: PaidDays, fewest: int) -> NDArray[np.bool_]:
     return began
 
 
-def _is_habit(deeds: Deeds, paid: PaidDays, params: RingParams) -> NDArray[np.bool_]:
+def _is_habit(
+    deeds: Deeds, traffic: Traffic, peers: PeerCounts, params: RingParams
+) -> NDArray[np.bool_]:
     """Return which deeds come from payers who pay new counterparties all the time.
 
     Counted is what the payer does well away from the deed, a horizon or a quarter of the data's
@@ -198,8 +200,10 @@ def _is_habit(deeds: Deeds, paid: PaidDays, params: RingParams) -> NDArray[np.bo
     if deeds.at.size == 0:
         return np.zeros(0, dtype=np.bool_)
     count = np.bincount(deeds.source, minlength=deeds.n_accounts)
-    usual = float(np.median(count[np.diff(paid.offset) > 0]))
-    begin, end = int(paid.day.min()) * DAY, (int(paid.day.max()) + 1) * DAY
+    # Payers without such a deed count too, whether or not the payments here name them.
+    some = count[count > 0]
+    usual = float(np.median(np.r_[some, np.zeros(peers.payers - some.size)]))
+    begin, end = int(traffic.day[0]) * DAY, (int(traffic.day[-1]) + 1) * DAY
     horizon = params.horizon // MICROSECOND
     near_time = min(horizon, (end - begin) // 4)
     # One ascending key of payer and time lets a binary search count any payer's window.

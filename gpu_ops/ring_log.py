@@ -11,9 +11,9 @@ class RingLog:
     """The rings of a feed as known so far.
 
     A day's candidates come in the order of their strength. One that shares at least half of the
-    smaller one's transactions with a ring becomes part of it; one that does so with several makes
-    them one, with the id of the oldest. The ring is from then on what the strongest of them was;
-    what it took in draws in nothing further.
+    smaller one's transactions with a ring that is stronger becomes part of it. A stronger one takes
+    in all the rings that it shares so much with, under the id of the oldest; what it took in draws
+    in nothing further.
 
     Args:
         standing: rings known before.
@@ -49,6 +49,9 @@ class RingLog:
             for name, n in shared.items()
             if is_half(n, candidate, self._rings[name])
         ]
+        if any(strongest_first(one) <= strongest_first(candidate) for one in touched):
+            # Part of the strongest of them. What it shares with others does not make them one.
+            return []
         if candidate.ring_id in self._rings and not touched:
             touched = [self._rings[candidate.ring_id]]
         if not touched:

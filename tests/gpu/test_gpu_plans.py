@@ -56,7 +56,8 @@ def catalogue_of(feature: PastFeature | RowFeature) -> Catalogue:
 def test_every_feature_alone(rows: pl.DataFrame, reported: Report) -> None:
     plans = 0
     refused: dict[str, list[str]] = {}
-    features = list(CATALOGUE)
+    # Features of rings have no plan of their own: what is known of rings comes as a small table.
+    features: list[PastFeature | RowFeature] = [*CATALOGUE.windows, *CATALOGUE.rows]
     few = rows.head(200)
     for feature in features:
         with translating() as translated:
