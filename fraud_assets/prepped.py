@@ -30,7 +30,7 @@ from fraud_assets.publication import (
 )
 from fraud_assets.raw import NAME as RAW_NAME
 from fraud_assets.raw import known_feed
-from fraud_assets.ring_history import RINGS, RingSources, ring_history
+from fraud_assets.ring_history import RINGS, RingHistory, RingSources, ring_history
 from fraud_assets.same_rows import same_rows_check, same_rows_spec
 from fraud_assets.schemas import MEANING, prepped_contract
 from fraud_assets.step_scratch import step_scratch
@@ -93,6 +93,7 @@ def prepped_transactions(
             catalogue = feed_catalogue(feed)
             history = _history(versions, upload, FeedLabels.of(versions, feed), catalogue)
             rings = _rings_before(versions, upload.feed, history, context.run.run_id)
+            known = None if rings is None else rings.log
 
             def plan(rows: pl.LazyFrame, is_target: pl.Expr, folder: Path) -> pl.LazyFrame:
                 engine = Engine(settings.engine)
@@ -101,12 +102,13 @@ def prepped_transactions(
                     is_target=is_target,
                     engine=engine,
                     catalogue=catalogue,
-                    rings=rings,
+                    rings=known,
                     scratch=folder,
                 )
 
             features = labelled_features(history.rows, history.labels, plan, scratch)
             draft = _draft(versions, context.run.run_id, upload, history, features)
+            draft = replace(draft, metadata={**draft.metadata, **_limits(rings)})
             yield from publish(
                 versions, draft, meter, guard=lambda: refuse_succeeded(held, upload.feed)
             )
@@ -207,13 +209,19 @@ def _history(
 
 def _rings_before(
     versions: Versions, feed: str, history: History, run_id: str
-) -> pl.DataFrame | None:
+) -> RingHistory | None:
     """What was known of rings day by day, before the target's last one; None: no rings there."""
     last = history.target.event_to
     if last is None or RINGS not in history.inputs:
         return None
     before = last.astimezone(UTC).date() - timedelta(days=1)
-    return ring_history(versions, feed, history.rings, before, run_id).log
+    return ring_history(versions, feed, history.rings, before, run_id)
+
+
+def _limits(rings: RingHistory | None) -> dict[str, int]:
+    """How often a limit of the search left something of the feed's rings out."""
+    cut = {} if rings is None else rings.state.cut
+    return {f"ring_limit_{name}": times for name, times in cut.items()}
 
 
 def _draft(

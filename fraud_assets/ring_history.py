@@ -29,6 +29,7 @@ ROWS_AT_ONCE: Final = 1_000_000
 """Rows of whole days that are taken in at once; a day with more is taken in whole."""
 
 _THROUGH: Final = "through"
+_CUT: Final = "cut"
 _TABLES: Final = ("pairs", "payments", "days", "rings")
 _PARAMS: Final = RingParams()
 _SEARCH: Final = hashlib.sha256(f"{SEARCH_VERSION} {_PARAMS}".encode()).hexdigest()[:16]
@@ -190,6 +191,7 @@ def _kept(versions: Versions, slot: Slot, sources: RingSources) -> RingHistory |
         state = RingState(
             feed=slot.prefix.rsplit("feed=", 1)[-1],
             through=date.fromisoformat(last) if isinstance(last, str) else None,
+            cut=_counts(manifest.extra.get(_CUT)),
             **tables,
         )
         return RingHistory(state, day, versions.scan(manifest).collect())
@@ -212,8 +214,14 @@ def _keep(
         extra={
             _THROUGH: str(history.through),
             "state_through": None if last is None else str(last),
+            _CUT: dict(history.state.cut),
         },
     )
+
+
+def _counts(told: object) -> dict[str, int]:
+    counts = told if isinstance(told, dict) else {}
+    return {str(name): int(times) for name, times in counts.items()}
 
 
 def _slot(feed: str) -> Slot:

@@ -68,8 +68,11 @@ def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: 
     promising = np.flatnonzero((first >= 0) & (evidence + FROM_AMOUNTS >= least))
     for last in _chosen(view, side, first, evidence, promising):
         deeds = side.deeds[first[last] : last + 1]
-        proving = view.flow.since[deeds] >= view.deeds.at[deeds[0]]
-        candidate = _fan(view, side, np.sort(deeds[proving]), horizon, float(evidence[last]), 0.0)
+        proving = np.sort(deeds[view.flow.since[deeds] >= view.deeds.at[deeds[0]]])
+        if view.flow.day[proving[-1]] < view.flow.day[side.deeds[last]]:
+            # What closes it is ordinary: without it, this was told on an earlier day.
+            continue
+        candidate = _fan(view, side, proving, horizon, float(evidence[last]), 0.0)
         if _is_enough(view, candidate, params):
             found.candidates.append(candidate)
     return found

@@ -91,7 +91,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
         source: account, one for each place of `receiving`, -1 for none.
         nats: evidence.
         hubs: sinks and intermediaries left out as hubs.
-        cut: sinks of which not all paths were followed, for their number.
+        cut: intermediaries of which not all paths were followed, for their number.
     """
     size = receiving.deeds.size
     source = np.full(size, -1, dtype=np.int64)

@@ -181,7 +181,7 @@ def _cycle_nats(
 @njit(cache=True)
 def chains(
     flow: Flow, paying: Side, receiving: Side, scan: Scan, longest: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], int]:
     """Find for each deed the least likely chain of payments passed on that ends with it.
 
     Each account on the way pays on soon after it was paid; the chance of that is its rate times the
@@ -191,8 +191,11 @@ def chains(
         earlier: the chain's deed before, -1 where the chain starts.
         nats: evidence of the chain, the choice of its start deducted.
         lengths: deeds of the chain.
+        hubs: deeds of accounts that so many paid before within the horizon that only the latest
+            `scan.hub` were followed.
     """
     size = flow.at.size
+    hubs = 0
     earlier = np.full(size, -1, dtype=np.int64)
     nats = np.empty(size)
     lengths = np.ones(size, dtype=np.int64)
@@ -203,9 +206,12 @@ def chains(
         account = flow.source[deed]
         into, end = receiving.offset[account], receiving.offset[account + 1]
         latest = last_at(flow, receiving, into, end, flow.at[deed])
-        for place in range(latest, max(into, latest - scan.hub) - 1, -1):
+        for place in range(latest, into - 1, -1):
             arriving = receiving.deeds[place]
             if flow.at[deed] - flow.at[arriving] > scan.horizon:
+                break
+            if latest - place >= scan.hub:
+                hubs += 1
                 break
             # Of one instant, only what stands before it has its chain already.
             if arriving >= deed:
@@ -221,4 +227,4 @@ def chains(
                 nats[deed], earlier[deed] = found, arriving
                 lengths[deed] = lengths[arriving] + 1
                 opened[deed] = opened[arriving]
-    return earlier, nats, lengths
+    return earlier, nats, lengths, hubs

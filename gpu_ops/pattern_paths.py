@@ -1,5 +1,6 @@
 """Money along paths: cycles, and chains of payments passed on."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,9 @@ def _components(view: View, inside: NDArray[np.int64]) -> NDArray[np.int64]:
 def chains(view: View, params: RingParams, begin: int) -> Found:
     """Return chains along which money was passed on in the order of time.
 
-    Pass-through chains are the "stack" and "random walk" shapes of laundering simulators.
+    Pass-through chains are the "stack" and "random walk" shapes of laundering simulators. Their
+    habit alone must be surprising enough: amounts that match are no evidence of one, since whoever
+    forwards a rent or a salary passes on what came in.
     """
     from gpu_ops.pattern_path_kernels import chains as search
 
@@ -147,8 +150,8 @@ def chains(view: View, params: RingParams, begin: int) -> Found:
     scan = scan_of(view, params, begin, "burst", 0)
     paying, receiving = narrowed(view.paying, unusual), narrowed(view.receiving, unusual)
     shortest, longest = params.chain_accounts
-    earlier, nats, lengths = search(view.flow, paying, receiving, scan, longest - 1)
-    found = Found()
+    earlier, nats, lengths, hubs = search(view.flow, paying, receiving, scan, longest - 1)
+    found = Found(cut=Counter(chain_hubs=hubs))
     ends = np.flatnonzero(
         (lengths + 1 >= shortest) & (nats >= params.min_surprise) & (view.deeds.at >= begin)
     )

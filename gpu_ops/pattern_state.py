@@ -1,6 +1,7 @@
 """What is kept of a feed's payments, so that rings are searched without reading them again."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -35,6 +36,8 @@ DAY_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """One row a payer and day: how many payments it made, whom they went to left out."""
 
+STANDING_SCHEMA: Final[dict[str, pl.DataType]] = RING_SCHEMA | {"began_at": UTC_MICROSECONDS}
+"""One row a ring as known that is part of no other; see `gpu_ops.ring_building.Ring`."""
 
 _PAIR: Final = ["payer", "payee"]
 
@@ -51,7 +54,9 @@ class RingState:
         pairs: `PAIR_SCHEMA`, in no order.
         payments: `KEPT_SCHEMA`, in no order.
         days: `DAY_SCHEMA`, in no order.
-        rings: `RING_SCHEMA`: rings as known that stand.
+        rings: `STANDING_SCHEMA`.
+        cut: limit -> how often it applied in the searches as known; see
+            `gpu_ops.patterns.RingSearch`.
     """
 
     feed: str
@@ -60,6 +65,7 @@ class RingState:
     payments: pl.DataFrame
     days: pl.DataFrame
     rings: pl.DataFrame
+    cut: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, feed: str) -> "RingState":
@@ -70,7 +76,7 @@ class RingState:
             pairs=pl.DataFrame(schema=PAIR_SCHEMA),
             payments=pl.DataFrame(schema=KEPT_SCHEMA),
             days=pl.DataFrame(schema=DAY_SCHEMA),
-            rings=pl.DataFrame(schema=RING_SCHEMA),
+            rings=pl.DataFrame(schema=STANDING_SCHEMA),
         )
 
 
@@ -78,12 +84,13 @@ def usable(transactions: pl.LazyFrame, params: RingParams) -> pl.LazyFrame:
     """Return the payments that may be part of a ring.
 
     Payments to oneself move no money between accounts; payments of nothing move none, and reversed
-    ones (below zero) take back what another row tells.
+    ones (below zero) take back what another row tells. What is no number tells nothing.
     """
     return transactions.filter(
         pl.col("kind").is_in(params.kinds),
         pl.col("payer") != pl.col("payee"),
         pl.col("amount") > 0,
+        pl.col("amount").is_finite(),
     )
 
 

@@ -22,7 +22,7 @@ from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
 from gpu_ops.pattern_ordinary import View, hindsight_view, known_view
 from gpu_ops.pattern_paths import chains, cycles
 from gpu_ops.pattern_peers import PeerCounts, Traffic
-from gpu_ops.pattern_state import KEPT_SCHEMA, RingState, advanced, usable
+from gpu_ops.pattern_state import KEPT_SCHEMA, STANDING_SCHEMA, RingState, advanced, usable
 from gpu_ops.ring_building import Ring, built, ring_of
 from gpu_ops.ring_log import RingLog
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
@@ -51,9 +51,10 @@ class RingSearch:
         dense: a table of `DENSE_SCHEMA`.
         cut: limit -> how often it applied. `burst_hubs`, `slow_hubs`, `gather_scatter_hubs`,
             `scatter_gather_hubs`: accounts with too many unusual payments within the horizon, of
-            which no window was looked at; `two_step_paths`: intermediaries of which not all paths
-            were followed; `dense_components`: see `dense`. `unusual`: deeds that the search ran
-            over, not a cut.
+            which no window was looked at; `chain_hubs`: deeds of accounts of which only the latest
+            payments in were followed; `two_step_paths`: intermediaries of which not all paths
+            were; `dense_components`: see `dense`. `unusual`: deeds that the search ran over, not a
+            cut.
     """
 
     rings: pl.DataFrame
@@ -180,7 +181,12 @@ def as_known(
         by_day.setdefault(ring.known_at, []).append(ring)
     log = RingLog(_rings(state.rings))
     said = [ring for moment in sorted(by_day) for ring in log.add(by_day[moment])]
-    return replace(later, rings=_table(log.standing)), _table(said)
+    cut = Counter(state.cut)
+    cut.update(found.cut)
+    return (
+        replace(later, rings=_table(log.standing, STANDING_SCHEMA), cut=dict(cut)),
+        _table(said),
+    )
 
 
 def _candidates(view: View, params: RingParams, begin: int) -> Found:
@@ -227,10 +233,10 @@ def together(results: list[RingSearch], accounts: pl.DataFrame | None) -> RingSe
     )
 
 
-def _table(rings: Iterable[Ring]) -> pl.DataFrame:
+def _table(rings: Iterable[Ring], schema: dict[str, pl.DataType] = RING_SCHEMA) -> pl.DataFrame:
     kept = list(rings)
-    columns = {name: [getattr(ring, name) for ring in kept] for name in RING_SCHEMA}
-    return pl.DataFrame(columns, schema=RING_SCHEMA)
+    columns = {name: [getattr(ring, name) for ring in kept] for name in schema}
+    return pl.DataFrame(columns, schema=schema)
 
 
 def _rings(table: pl.DataFrame) -> list[Ring]:

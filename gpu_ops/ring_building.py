@@ -26,7 +26,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Ring:
     """One row of `RING_SCHEMA`, whose columns the fields are named after.
 
-    `merged_into` is the id of the ring that it became part of.
+    `merged_into` is the id of the ring that it became part of. `began_at` is when the ring began
+    whose id it bears, null where that is its own: the strongest of a merge may begin later.
     """
 
     ring_id: str
@@ -53,6 +54,12 @@ class Ring:
     probability: float | None
     community_share: float | None = None
     merged_into: str | None = None
+    began_at: datetime | None = None
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """A key that sorts rings by when the one began whose id they bear, oldest first."""
+        return self.began_at or self.first_at, self.ring_id
 
 
 def ring_of(feed: str, view: View, candidate: Candidate, known_at: datetime | None = None) -> Ring:
@@ -140,9 +147,9 @@ def built(rings: Iterable[Ring]) -> list[Ring]:
         if into or ring.ring_id in starts:
             winner = starts.get(ring.ring_id, min(into, default=0))
             merged.setdefault(ring.ring_id, winner)
-            if ring.ring_id not in starts and _older(ring, kept[winner]):
+            if ring.ring_id not in starts and ring.age < kept[winner].age:
                 merged[kept[winner].ring_id] = winner
-                kept[winner] = replace(kept[winner], ring_id=ring.ring_id)
+                kept[winner] = replace(kept[winner], ring_id=ring.ring_id, began_at=ring.first_at)
                 starts[ring.ring_id] = winner
             continue
         starts[ring.ring_id] = len(kept)
@@ -175,7 +182,3 @@ def _shared(ring: Ring, holders: dict[str, list[int]]) -> Counter[int]:
 def is_half(shared: int, one: Ring, other: Ring) -> bool:
     """Return whether so many shared transactions are half of the smaller ring's or more."""
     return 2 * shared >= min(one.n_transactions, other.n_transactions)
-
-
-def _older(one: Ring, other: Ring) -> bool:
-    return (one.first_at, one.ring_id) < (other.first_at, other.ring_id)

@@ -28,7 +28,7 @@ class RingLog:
     @property
     def standing(self) -> list[Ring]:
         """The rings that are part of no other, oldest first."""
-        return sorted(self._rings.values(), key=lambda ring: (ring.first_at, ring.ring_id))
+        return sorted(self._rings.values(), key=lambda ring: ring.age)
 
     def add(self, candidates: Iterable[Ring]) -> list[Ring]:
         """Take in the candidates of one day and return the day's last word on each ring touched."""
@@ -57,11 +57,16 @@ class RingLog:
         if not touched:
             self._put(candidate)
             return [candidate]
-        first = min(touched, key=lambda ring: (ring.first_at, ring.ring_id))
+        first = min(touched, key=lambda ring: ring.age)
         strongest = min([*touched, candidate], key=strongest_first)
         if len(touched) == 1 and strongest == first:
             return []
-        ring = replace(strongest, ring_id=first.ring_id, known_at=candidate.known_at)
+        ring = replace(
+            strongest,
+            ring_id=first.ring_id,
+            began_at=first.age[0],
+            known_at=candidate.known_at,
+        )
         gone = [
             replace(one, merged_into=first.ring_id, known_at=candidate.known_at)
             for one in touched

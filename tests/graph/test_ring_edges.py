@@ -2,10 +2,17 @@
 
 from datetime import timedelta
 
+import polars as pl
+
+from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
+from gpu_ops.pattern_fans import fans
+from gpu_ops.pattern_ordinary import known_view
+from gpu_ops.pattern_peers import Traffic
 from gpu_ops.pattern_state import RingState
 from gpu_ops.patterns import as_known, hindsight, search_rings
-from gpu_ops.ring_building import Ring
+from gpu_ops.ring_building import Ring, built
 from gpu_ops.ring_log import RingLog
+from gpu_ops.ring_params import RingParams
 from tests.graph.payments import START, Payment, ordinary, rings_in, table
 
 
@@ -91,3 +98,58 @@ def test_a_weak_candidate_between_two_rings_does_not_make_them_one() -> None:
     said = log.add([ring("D", 40, 3, "12345678")])
     told = [(one.ring_id, one.merged_into, "".join(one.transaction_ids)) for one in said]
     assert told == [("A", None, "12345678"), ("B", "A", "5678")]
+
+
+def test_a_merge_keeps_the_oldest_id_whichever_is_strongest() -> None:
+    strongest = ring("X", 30, 5, "12345678")
+    oldest, between = ring("Y", 20, 1, "1234"), ring("Z", 10, 3, "5678")
+    told = [(one.ring_id, one.merged_into) for one in built([strongest, oldest, between])]
+    assert told == [("Y", None), ("X", "Y"), ("Z", "Y")]
+
+
+def test_the_oldest_id_is_kept_day_by_day_also_after_a_merge() -> None:
+    log = RingLog([])
+    log.add([ring("A", 20, 1, "1234"), ring("E", 10, 2, "90ab")])
+    log.add([ring("D", 30, 3, "123456")])
+    assert [one.ring_id for one in log.standing] == ["A", "E"]
+    said = RingLog(log.standing).add([ring("F", 40, 3, "12345690ab")])
+    assert [(one.ring_id, one.merged_into) for one in said] == [("A", None), ("E", "A")]
+
+
+def test_what_closes_a_window_but_is_ordinary_does_not_tell_it_again() -> None:
+    habitual = [(float(day), "h", f"x{day}", 200.0) for day in range(0, 100, 2)]
+    fan = [(100 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
+    rows = table([*ordinary(120, 60), *habitual, *fan, (101.0, "h", "p50", 900.0)])
+    for last in (100, 101):
+        day = (pl.col("occurred_at") - START).dt.total_days()
+        known = rows.filter(day <= last)
+        payments = Payments.of(known)
+        days = payments.at // DAY
+        view = known_view(
+            payments,
+            PaidDays.of(payments.payer, days, payments.accounts.len()),
+            Traffic.of(days),
+            RingParams(),
+        )
+        begin = int((START + timedelta(days=last)).timestamp()) * 1_000_000
+        told = [one for one in fans(view, RingParams(), begin).candidates if one.deeds.size == 7]
+        assert bool(told) == (last == 100)
+
+
+def test_amounts_that_are_no_numbers_are_left_out() -> None:
+    fan: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7)]
+    (ring,) = rings_in(table([*ordinary(), *fan])).to_dicts()
+    no_number: list[Payment] = [
+        (60.9, "p33", "p50", float("nan")),
+        (60.9, "p36", "p50", float("inf")),
+    ]
+    assert rings_in(table([*ordinary(), *fan, *no_number])).to_dicts() == [ring]
+
+
+def test_payments_in_that_a_chain_does_not_follow_are_counted() -> None:
+    collected: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0) for k in range(9)]
+    rows = table([*ordinary(), *collected, (62, "p50", "p5", 900.0)]).lazy()
+    assert search_rings(rows).cut["chain_hubs"] == 0
+    assert search_rings(rows, params=RingParams(hub_counterparties=7)).cut["chain_hubs"] == 1
+    state, _ = as_known(RingState.empty("f"), rows, params=RingParams(hub_counterparties=7))
+    assert state.cut["chain_hubs"] == 1
