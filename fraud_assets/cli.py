@@ -132,6 +132,7 @@ def status(*, as_json: bool) -> None:
     from fraud_assets.command_report import Report
     from fraud_assets.feeds import load_feeds
     from fraud_assets.label_state import label_states
+    from fraud_assets.rescoring import screening_lines
     from fraud_assets.upload_survey import UploadSurvey
     from resources.settings import Settings
     from resources.versions import Versions
@@ -147,6 +148,7 @@ def status(*, as_json: bool) -> None:
         *(f"landing/{path}: landed, not registered yet" for path in landed.postponed),
         *landed.problems,
         *state.damage_lines(versions, uploads, sorted(feeds)),
+        *screening_lines(states, settings, sorted(feeds)),
     ]
     if as_json:
         found = Report(problems=problems)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fraud_assets.uploads import Uploads
+    from resources.versions import Versions
 
 ANALYST = "analyst"
 
@@ -38,6 +39,7 @@ def label(transaction_id: str, feed: str, verdict: str | None, by: str, reason: 
     from fraud_assets.uploads import UploadError, Uploads
     from resources.lake import utc_now
     from resources.settings import Settings
+    from resources.versions import Versions
 
     if verdict is None:
         raise click.UsageError("say what it is: --fraud, --genuine or --unsure")
@@ -45,7 +47,8 @@ def label(transaction_id: str, feed: str, verdict: str | None, by: str, reason: 
         raise click.UsageError("neither the transaction nor --by may be blank")
     settings = Settings.load()
     feeds = load_feeds(settings.feeds_dir)
-    uploads = Uploads(open_lake(settings), feeds)
+    lake = open_lake(settings)
+    uploads = Uploads(lake, feeds)
     try:
         key = land_verdict(
             uploads, feed, (transaction_id.strip(), verdict, by.strip(), reason), utc_now()
@@ -53,6 +56,21 @@ def label(transaction_id: str, feed: str, verdict: str | None, by: str, reason: 
     except UploadError as error:
         raise click.ClickException(str(error)) from error
     print_lines([key])
+    if not has_landed(Versions(lake), feed, transaction_id.strip()):
+        click.echo("No such transaction has landed yet; the verdict waits for it.", err=True)
+
+
+def has_landed(versions: "Versions", feed: str, transaction_id: str) -> bool:
+    """Whether a transaction is among a feed's accepted rows."""
+    import polars as pl
+
+    from fraud_assets import layers
+
+    raw = layers.visible(versions, "raw_transactions", feed).values()
+    return any(
+        versions.scan(one).filter(transaction_id=transaction_id).select(pl.len()).collect().item()
+        for one in raw
+    )
 
 
 def land_verdict(

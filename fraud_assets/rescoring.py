@@ -1,8 +1,9 @@
 """Which uploads are to be scored again, though nothing about their features has changed."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from fraud_assets.rule_files import load_rules, rules_of
+from fraud_assets.rule_files import RuleFileError, load_rules, rules_of
 from fraud_assets.scoring import NO_MODEL
 from fraud_assets.state import UploadState
 from resources.registry import ModelVersion
@@ -39,4 +40,23 @@ def due_for_scores(
             (one.model == NO_MODEL and champions.get(one.upload.feed) is not None)
             or one.rules != rules.get(one.upload.feed, one.rules)
         )
+    ]
+
+
+def screening_lines(
+    states: Iterable[UploadState], settings: Settings, feeds: Collection[str]
+) -> list[str]:
+    """Say, feed by feed, how many uploads other rules screened than those of now.
+
+    Where a file of rules has mistakes, they are said instead.
+    """
+    try:
+        rules = rules_now(settings, feeds)
+    except RuleFileError as error:
+        return [str(error)]
+    others = Counter(one.upload.feed for one in due_for_scores(states, {}, rules))
+    return [
+        f"{feed}: {count:,} {'uploads were' if count > 1 else 'upload was'} screened by other "
+        "rules than those of now; run --backfill"
+        for feed, count in sorted(others.items())
     ]

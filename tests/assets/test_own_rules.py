@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fraud_assets.feeds import load_feeds
-from fraud_assets.rescoring import due_for_scores, rules_now
+from fraud_assets.rescoring import due_for_scores, rules_now, screening_lines
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Project, ProjectOf, Rows
@@ -83,6 +83,14 @@ def test_a_changed_rule_is_due_and_a_changed_text_is_not(screened: "Project", fo
     assert due() == []
     (folder / "own.yaml").write_text(FILE.replace("666.66", "20"))
     assert due() == [key]
+    states = screened.states().values()
+    assert screening_lines(states, screened.settings, load_feeds()) == [
+        "sim: 1 upload was screened by other rules than those of now; run --backfill"
+    ]
+    (folder / "own.yaml").write_text(FILE.replace("amount = 666.66", "amont = 666.66"))
+    (mistake,) = screening_lines(states, screened.settings, load_feeds())
+    assert "own.yaml:3: RULE_SPRING: when" in mistake
+    (folder / "own.yaml").write_text(FILE.replace("666.66", "20"))
     before = screened.manifest("augmented_transactions", key).number
     assert screened.run("score_upload", key).success
     assert due() == []
