@@ -15,13 +15,11 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
+from fraud_assets.table_keys import batches, disorder, repeated_keys
 from gpu_ops.masking import masked
 
 SAMPLE_ROWS: Final = 10
 """How many failing values a check shows, at most."""
-
-BATCH_ROWS: Final = 250_000
-"""Rows validated at once: bounds memory on tables larger than it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Contract:
         # The rules of single values and those of the whole table keep one core busy each.
         with ThreadPoolExecutor(1) as beside:
             of_table = beside.submit(lambda: list(self._table_violations(frame.lazy())))
-            for batch in _batches(frame):
+            for batch in batches(frame):
                 for violation in self._schema_violations(batch):
                     _merge(found, violation)
             for violation in of_table.result():
@@ -123,19 +121,19 @@ class Contract:
 
     def _table_violations(self, frame: pl.LazyFrame) -> Iterator[Violation]:
         if self.unique and self.unique != self.sorted_by:
-            repeated = _repeated(frame, self.unique)
+            repeated = repeated_keys(frame, self.unique)
             if repeated.height:
                 first = self.unique[0]
                 values = repeated[first].head(SAMPLE_ROWS).to_list()
                 sample = tuple(self._shown(first, value) for value in values)
                 yield Violation("+".join(self.unique), "unique", repeated.height, sample)
         if self.sorted_by:
-            disorder = _disorder(frame, self.sorted_by)
-            if disorder.earlier:
-                yield Violation("+".join(self.sorted_by), "sorted", disorder.earlier, ())
-            if disorder.equal and self.unique == self.sorted_by:
+            order = disorder(frame, self.sorted_by)
+            if order.earlier:
+                yield Violation("+".join(self.sorted_by), "sorted", order.earlier, ())
+            if order.equal and self.unique == self.sorted_by:
                 # In order, equal keys are neighbours: no group-by over all of them is needed.
-                yield Violation("+".join(self.unique), "unique", disorder.equal, ())
+                yield Violation("+".join(self.unique), "unique", order.equal, ())
 
     def _shown(self, column: str, value: object) -> str:
         return str(value) if column in self.shows else masked(value)
@@ -217,16 +215,6 @@ def _summary(violations: Sequence[Violation]) -> str:
     )
 
 
-def _batches(frame: pl.LazyFrame | pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Slices of the frame; at least one, so that an empty table's columns are validated too."""
-    if isinstance(frame, pl.DataFrame):
-        yield from frame.iter_slices(BATCH_ROWS) if frame.height else (frame,)
-        return
-    rows = frame.select(pl.len()).collect().item()
-    for start in range(0, max(rows, 1), BATCH_ROWS):
-        yield frame.slice(start, BATCH_ROWS).collect()
-
-
 def _has_columns_of(wanted: pa.DataFrameSchema, found: pl.Schema) -> bool:
     """Whether names and dtypes are those of the contract, which validating would take long to say.
 
@@ -251,56 +239,3 @@ def _merge(found: dict[tuple[str, str], Violation], new: Violation) -> None:
         return
     sample = (known.sample + new.sample)[:SAMPLE_ROWS]
     found[new.column, new.rule] = Violation(new.column, new.rule, known.count + new.count, sample)
-
-
-def _repeated(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The keys that occur more than once, a row each.
-
-    Distinct 64-bit hashes prove distinct keys, with an eighth of the memory; only keys whose
-    hashes meet are compared themselves.
-    """
-    key = pl.struct(columns).hash() if len(columns) > 1 else pl.col(columns[0]).hash()
-    hashes = frame.select(key=key).collect(engine="streaming").to_series()
-    if hashes.n_unique() == hashes.len():
-        return pl.DataFrame(schema=frame.select(columns).collect_schema())
-    met = hashes.filter(hashes.is_duplicated()).unique()
-    return (
-        frame.filter(key.is_in(met.implode()))
-        .group_by(columns)
-        .agg(pl.len().alias("times"))
-        .filter(pl.col("times") > 1)
-        .select(columns)
-        .collect(engine="streaming")
-    )
-
-
-@dataclass(frozen=True)
-class _Disorder:
-    """Rows whose key lies before, and rows whose key equals, that of the row above."""
-
-    earlier: int
-    equal: int
-
-
-def _disorder(frame: pl.LazyFrame, columns: Sequence[str]) -> _Disorder:
-    """Counts batch by batch, each with the last key of the one before: names are large."""
-    earlier = equal = 0
-    above: pl.DataFrame | None = None
-    for batch in _batches(frame.select(columns)):
-        keys = batch if above is None else pl.concat([above, batch])
-        found = _disorder_of(keys, columns)
-        earlier += found.earlier
-        equal += found.equal
-        above = keys.tail(1)
-    return _Disorder(earlier, equal)
-
-
-def _disorder_of(keys: pl.DataFrame, columns: Sequence[str]) -> _Disorder:
-    earlier = pl.lit(value=False)
-    equal = pl.lit(value=True)
-    for column in columns:
-        value, previous = pl.col(column), pl.col(column).shift()
-        earlier = earlier | (equal & (value < previous))
-        equal = equal & (value == previous)
-    counted = keys.select(earlier=earlier.sum(), equal=equal.sum())
-    return _Disorder(*map(int, counted.row(0)))

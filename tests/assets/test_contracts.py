@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from fraud_assets import checks, model_schemas, prepped, schemas
+from fraud_assets import model_schemas, prepped, schemas, table_keys
 from fraud_assets.checks import Contract
 from gpu_ops.features import CATALOGUE
 
@@ -460,7 +460,7 @@ def test_rows_out_of_order_are_found(name: str) -> None:
 def test_disorder_is_found_within_and_between_batches(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "BATCH_ROWS", at_once)
+    monkeypatch.setattr(table_keys, "BATCH_ROWS", at_once)
     seconds = (5, 6, 4, 4, 7, 3)
     rows = [
         {"occurred_at": AT + timedelta(seconds=second), "transaction_id": f"transaction-{n:04d}"}
@@ -480,7 +480,7 @@ def test_the_prepped_contract_covers_every_feature() -> None:
 
 
 def test_batches_merge_their_counts_and_cap_their_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "BATCH_ROWS", 3)
+    monkeypatch.setattr(table_keys, "BATCH_ROWS", 3)
     rows = [
         {
             "transaction_id": f"transaction-{number:04d}",
@@ -499,7 +499,7 @@ def test_batches_merge_their_counts_and_cap_their_sample(monkeypatch: pytest.Mon
 
 
 def test_a_key_repeated_in_two_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "BATCH_ROWS", 1)
+    monkeypatch.setattr(table_keys, "BATCH_ROWS", 1)
     later = {"occurred_at": AT + timedelta(seconds=1)}
     found = schemas.RAW.violations(RAW.frame({}, later).lazy())
     assert [(one.column, one.rule) for one in found] == [("transaction_id", "unique")]
