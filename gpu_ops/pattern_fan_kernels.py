@@ -117,9 +117,12 @@ def schedules(  # noqa: C901 - one loop; more functions cost compilation
                 gap = flow.day[closing] - flow.day[side.deeds[second]]
                 if gap <= 0:
                     continue
-                for loose in range(2 if slack_of(gap, slack) > 0 else 1):
-                    leeway = slack_of(gap, slack) * loose
-                    count, opening = beats_before(flow, side, earliest, second, gap, leeway)
+                # Exactly or loosely in step, and with all beats or all but one.
+                for variant in range(4 if slack_of(gap, slack) > 0 else 2):
+                    leeway = slack_of(gap, slack) * (variant // 2)
+                    count, opening, missed = beats_before(
+                        flow, side, earliest, second, gap, leeway, variant % 2
+                    )
                     count += 1
                     if count < scan.fewest:
                         continue
@@ -127,6 +130,9 @@ def schedules(  # noqa: C901 - one loop; more functions cost compilation
                     days = max(1, flow.day[closing] - flow.day[side.deeds[opening]])
                     hit = min(1.0, inside * (2 * leeway + 1) / days)
                     order = -math.log(inside * inside / 2.0) - (count - 2) * math.log(hit)
+                    if missed > 0:
+                        # Any of the beats might have been the one.
+                        order -= math.log(count)
                     habit = window_nats(flow, side, scan, low, high, opening, last, inside - 1.0)
                     if order > 0.0 and order + habit > of_habit[last] + of_order[last]:
                         of_habit[last], of_order[last] = habit, order
@@ -135,18 +141,28 @@ def schedules(  # noqa: C901 - one loop; more functions cost compilation
 
 
 @njit(cache=True)
-def beats_before(
-    flow: Flow, side: Side, low: int, place: int, gap: int, slack: int
-) -> tuple[int, int]:
-    """Return how many deeds keep an interval up to a place, it included, and the first's place."""
-    count, reached = 1, place
+def beats_before(  # noqa: PLR0917 - a tuple more would have to be made for each call
+    flow: Flow, side: Side, low: int, place: int, gap: int, slack: int, most_missed: int
+) -> tuple[int, int, int]:
+    """Return how many deeds keep an interval up to a place, it included.
+
+    A beat is missing where the payment was to somebody usual.
+
+    Returns:
+        How many, the place of the first, and how many beats between them are missing, of
+        `most_missed` at most.
+    """
+    count, reached, missed, skipped = 1, place, 0, 0
     due = flow.day[side.deeds[place]] - gap
     for earlier in range(place - 1, low - 1, -1):
         day = flow.day[side.deeds[earlier]]
-        if day < due - slack:
+        while day < due - slack and skipped <= most_missed:
+            due -= gap
+            skipped += 1
+        if skipped > most_missed:
             break
         if day <= due + slack:
             count += 1
-            reached = earlier
+            reached, missed = earlier, skipped
             due = day - gap
-    return count, reached
+    return count, reached, missed

@@ -134,11 +134,16 @@ def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Foun
 def _beats(
     view: View, side: "Side", last: int, step: int, beats: int, slack: int
 ) -> NDArray[np.int64]:
-    """Return the places of the deeds in step that end at one."""
+    """Return the places of the deeds in step that end at one, as `schedules` counted them."""
     day = view.flow.day[side.deeds]
-    places, due, place = [last], int(day[last]) - step, last
+    second = last - 1
+    while day[second] != day[last] - step:
+        second -= 1
+    places, due, place = [last, second], int(day[second]) - step, second
     while len(places) < beats:
         place -= 1
+        while day[place] < due - slack:
+            due -= step
         if day[place] <= due + slack:
             places.append(place)
             due = int(day[place]) - step

@@ -27,7 +27,7 @@ from gpu_ops.ring_building import Ring, built, ring_of
 from gpu_ops.ring_log import RingLog
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
 
-SEARCH_VERSION: Final = "3"
+SEARCH_VERSION: Final = "4"
 """Changes when the same payments would give other rings."""
 
 _SEARCHES: Final = (fans, gather_scatters, scatter_gathers, cycles, chains)

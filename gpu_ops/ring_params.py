@@ -103,8 +103,8 @@ class RingParams:
             0 is one chance find to be expected in a search of the whole feed, of any one shape, 3
             is one in twenty searches.
         min_slow_surprise: the same of fans that take longer than `horizon`, which have less to tell
-            them from chance: at -2 seven chance finds are to be expected in a search of the whole
-            feed.
+            them from chance: at -2.5 twelve chance finds are to be expected in a search of the
+            whole feed.
         component_steps: most steps of the cycle search in one strongly connected component; one
             that needs more is reported as dense.
         two_step_paths: most two-step paths that the scatter-gather search follows into one account.
@@ -116,7 +116,7 @@ class RingParams:
     learning: timedelta = timedelta(days=21)
     max_pair_transactions: int = 2
     burst: timedelta = timedelta(days=3)
-    rhythm_beats: int = 12
+    rhythm_beats: int = 13
     known_beats: int = 3
     known_payments: int = 3
     rhythm_slack: int = 15
@@ -131,6 +131,6 @@ class RingParams:
     return_ratio: float = 0.9
     chain_accounts: tuple[int, int] = (4, 12)
     min_surprise: float = 3.0
-    min_slow_surprise: float = -2.0
+    min_slow_surprise: float = -2.5
     component_steps: int = 200_000
     two_step_paths: int = 20_000

@@ -153,3 +153,26 @@ def test_payments_in_that_a_chain_does_not_follow_are_counted() -> None:
     assert search_rings(rows, params=RingParams(hub_counterparties=7)).cut["chain_hubs"] == 1
     state, _ = as_known(RingState.empty("f"), rows, params=RingParams(hub_counterparties=7))
     assert state.cut["chain_hubs"] == 1
+
+
+def test_a_fan_in_step_may_miss_a_beat_that_went_to_somebody_usual() -> None:
+    days = [30 + 23 * k for k in range(8)]
+    beats: list[Payment] = [(day, "p7", f"n{day}", 500.0) for day in days if day != 122]
+    usual: list[Payment] = [(122, "p7", "p8", 500.0)]
+    # Near a beat, and near enough for a beat that may be early or late.
+    near: list[Payment] = [(169, "p7", "m169", 41.0)]
+    rows = table([*ordinary(240), *beats, *usual, *near])
+    (ring,) = rings_in(rows).filter(pattern="fan_out", centre="f:account:p7").to_dicts()
+    assert ring["accounts"] == [
+        "f:account:p7",
+        *(f"f:account:n{day}" for day in days if day != 122),
+    ]
+    assert ring["surprise_of_order"] > 0
+    twice: list[Payment] = [(99, "p7", "p8", 500.0)]
+    fewer = [beat for beat in beats if beat[0] != 99]
+    (ring,) = (
+        rings_in(table([*ordinary(240), *fewer, *usual, *twice]))
+        .filter(pattern="fan_out", centre="f:account:p7")
+        .to_dicts()
+    )
+    assert ring["surprise_of_order"] == 0
