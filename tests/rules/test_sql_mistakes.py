@@ -57,7 +57,11 @@ def mistakes(text: str) -> list[str]:
         ("CAST(amount AS int) > 5", "column 1: there is no function cast; numbers, texts and"),
         ("__import__('os') = 1", "column 1: there is no function __import__"),
         ("abs(amount, 2) > 5", "column 1: abs takes 1 values, not 2"),
-        ("coalesce(amount) > 5", "column 1: coalesce takes 2 or more values, not 1"),
+        ("coalesce(amount) > 5", "column 1: coalesce takes 2 to 100 values, not 1"),
+        (
+            f"least({', '.join(['amount'] * 101)}) > 5",
+            "column 1: least takes 2 to 100 values, not 101",
+        ),
     ],
 )
 def test_each_mistake_has_its_place_and_a_hint(text: str, told: str) -> None:
@@ -88,6 +92,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "nullif(" * (MOST_DEPTH - 4) + "amount" + ", 1)" * (MOST_DEPTH - 4) + " > 1",
         "amount > 1 AND " * 2_000 + "amount > 1",
         "'" * 19_999,
+        "(amount > 1) AND " * 7_000 + "amount > 1",
         "kind = '" + "x" * 30_000 + "'",
     ],
 )
