@@ -33,6 +33,16 @@ def text_width(text: str, size: float) -> float:
     return size * sum(_WIDTHS[_kind_of(letter)] for letter in text)
 
 
+def shortened(text: str, size: float, width: float) -> str:
+    """A text that is about so wide at most; what is cut off is told by `…`."""
+    if text_width(text, size) <= width:
+        return text
+    kept = len(text)
+    while kept and text_width(f"{text[:kept]}…", size) > width:
+        kept -= 1
+    return f"{text[:kept].rstrip()}…"
+
+
 def _kind_of(letter: str) -> str:
     if letter in _NARROW:
         return "narrow"
