@@ -117,6 +117,8 @@ def test_what_is_not_known_is_no_hit_and_no_miss(condition: str, hits: list[bool
     )
     found = Condition.of(condition, KINDS)
     assert hits_of(found, table) == hits
+    # Without other columns beside it there is a value a row as well.
+    assert table.select(found.expression).height == table.height
     assert [found.of_row(row) for row in table.rows(named=True)] == hits
 
 
