@@ -30,6 +30,8 @@ _LABEL_HEIGHT: Final = 13.0
 _NODE_HEIGHT: Final = 22.0
 _BEND: Final = 26.0
 _LEGEND: Final = "each arrow: place in time, amount, when (UTC)"
+_ROUNDS_TO_ONE: Final = 0.9995
+_ROUNDS_TO_TEN: Final = 9.95
 _NEAR: Final = 0.24
 _LESS_NEAR: Final = 0.36
 _ON_A_CIRCLE: Final = frozenset({"cycle", "chain", "cluster"})
@@ -110,11 +112,14 @@ def ring_picture(ring: Mapping[str, object], transactions: pl.DataFrame) -> byte
 
 
 def short_amount(amount: float) -> str:
-    """An amount in a few characters: 940, 1.2k, 35k, 1.1M."""
+    """An amount in a few characters: 940, 1.2k, 35k, 1.1M; a reversed one as -1.2k."""
+    if amount < 0:
+        return f"-{short_amount(-amount)}"
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if amount >= size:
-            scaled = amount / size
-            return f"{scaled:.0f}{unit}" if scaled >= 10 else f"{scaled:.1f}{unit}"  # noqa: PLR2004 - two digits are enough
+        scaled = amount / size
+        # What rounds to 1000 of one unit is 1.0 of the next.
+        if scaled >= _ROUNDS_TO_ONE:
+            return f"{scaled:.0f}{unit}" if scaled >= _ROUNDS_TO_TEN else f"{scaled:.1f}{unit}"
     return f"{amount:.0f}"
 
 

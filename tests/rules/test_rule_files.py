@@ -141,6 +141,30 @@ def test_the_place_in_a_condition_is_shown() -> None:
         )
     (mistake,) = caught.value.mistakes
     assert mistake.excerpt == "amount > 5 AND kynd = 'card'\n               ^"
+    # A long line is shown around the place alone.
+    long = f"amount > 5 AND {'amount > 5 AND ' * 20}kynd = 'card'{' OR amount > 5' * 20}"
+    with pytest.raises(RuleFileError) as caught:
+        parse_rules(f"rules:\n- {{code: RULE_A, text: a, when: {long}}}".encode(), "a", FEEDS)
+    (mistake,) = caught.value.mistakes
+    before = "amount > 5 AND " * 4
+    after = "kynd = 'card' OR amount > 5 OR amount > 5 OR amount > 5 OR a"
+    assert mistake.excerpt == f"{before}{after}\n{' ' * 60}^"
+
+
+def test_there_are_at_most_so_many_rules(tmp_path: Path) -> None:
+    def written(name: str, count: int) -> None:
+        rules = "".join(
+            f"- {{code: RULE_{name}{number}, text: a, when: amount > 5}}\n"
+            for number in range(count)
+        )
+        (tmp_path / f"{name}.yaml").write_text(f"rules:\n{rules}")
+
+    written("A", 300)
+    written("B", 200)
+    assert len(load_rules(tmp_path, FEEDS)) == 500
+    written("B", 201)
+    with pytest.raises(RuleFileError, match=r"B\.yaml:202: more than 500 rules"):
+        load_rules(tmp_path, FEEDS)
 
 
 @pytest.mark.parametrize(
@@ -225,11 +249,11 @@ def test_the_last_day_that_can_be_written_still_ends() -> None:
 
 def test_a_folder_is_read_whole_and_a_code_stands_once(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("rules:\n- {code: RULE_A, text: a, when: amount > 5}")
-    (tmp_path / "a.yml").write_text("rules:\n\n- {code: RULE_A, text: a, when: amount > 6}")
+    (tmp_path / "a.YML").write_text("rules:\n\n- {code: RULE_A, text: a, when: amount > 6}")
     (tmp_path / "notes.txt").write_text("no rules")
     with pytest.raises(RuleFileError) as caught:
         load_rules(tmp_path, FEEDS)
-    first, second = tmp_path / "a.yml", tmp_path / "b.yaml"
+    first, second = tmp_path / "a.YML", tmp_path / "b.yaml"
     assert str(caught.value) == f"{second}:2: RULE_A: {first}:3 has this code too; one rule a code"
     (tmp_path / "b.yaml").unlink()
     assert [one.rule.formula for one in load_rules(tmp_path, FEEDS)] == ["amount > 6"]
