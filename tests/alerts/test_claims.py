@@ -148,6 +148,7 @@ def test_a_number_counts_as_what_it_stands_beside(words: str) -> None:
     [
         *("May 2", "2 May", "on Monday", "in June", "since March", "in May", "at noon"),
         *("01-05-2024", "2024-01-05", "05/01/2024", "2024/05/01", "20240501", "13.45", "1:45"),
+        *("2:13:45", "2-2024-05-01"),
         "yesterday",
     ],
 )
@@ -205,6 +206,13 @@ def test_an_id_that_is_a_number_is_no_amount_count_or_share(
     # Five transactions are no five dollars.
     assert unsupported_claims("5 transactions, 900 USD", evidence) == ()
     assert unsupported_claims("5 USD", evidence)
+
+
+def test_thousands_that_stand_apart_are_one_number() -> None:
+    large = replace(ALERT, amount=1_234_567.5)
+    for told in ("1 234 567.50 EUR", "1\u202f234\u202f567.5 EUR", "1,234,567.5", "1234568"):
+        assert unsupported_claims(f"{told} in all", large) == ()
+    assert unsupported_claims("1 234 568.50 in all", large) == ("1,234,568.50",)
 
 
 def test_without_a_known_currency_none_is_told() -> None:
