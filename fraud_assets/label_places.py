@@ -81,8 +81,6 @@ def placed(labels: Sequence[Label], taken: Iterable[Box]) -> list[Box]:
 
 
 def _candidates(label: Label) -> Iterable[Box]:
-    """On the arrow first, then just above and just below it."""
-    for aside in (0.0, -label.height, label.height):
-        for step in _STEPS:
-            x, y = label.curve.at(min(1.0 - _LEAST, max(_LEAST, label.share + step)))
-            yield Box(x, y + aside, label.width, label.height)
+    for step in _STEPS:
+        share = min(1.0 - _LEAST, max(_LEAST, label.share + step))
+        yield Box(*label.curve.at(share), label.width, label.height)

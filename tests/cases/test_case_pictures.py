@@ -74,6 +74,9 @@ def test_one_moment_is_an_axis_too_and_names_cannot_break_out() -> None:
     texts, shapes = drawn(svg)
     assert "case-1, closed (false); goes on from case-0" in texts
     assert texts[-1] == "<script> (100%)"
+    assert drawn(case_timeline(case(payment("a", payer="abcd<b>&"))))[0][0] == (
+        "account \u2026<b>&: 1 alert"
+    )
     assert float(shapes["circle"][0]["cx"]) == 250.0
     assert not re.search(rb"<script", svg)
 

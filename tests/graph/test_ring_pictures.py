@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from fraud_assets.ring_pictures import pictures_of, ring_picture, short_amount
+from fraud_assets.svg import text_width
 
 START = datetime(2024, 3, 2, 10, tzinfo=UTC)
 ACCOUNTS = ["aml:account:1000001", "aml:account:2000002", "aml:account:3000003"]
@@ -127,7 +128,8 @@ SHAPES: dict[str, list[tuple[int, int]]] = {
 @pytest.mark.parametrize("times", [1, 2])
 def test_no_label_lies_on_another_or_on_an_account(shape: str, times: int) -> None:
     pattern, _, size = shape.partition(" of ")
-    names = [f"aml:account:{10_000_000 + n}" for n in range(int(size))]
+    # As wide as names can be: four capitals are shown of them.
+    names = [f"aml:account:{n:04d}WMWM" for n in range(int(size))]
     paid = [pair for pair in SHAPES[shape] for _ in range(times)]
     table = pl.DataFrame(
         {
@@ -158,6 +160,7 @@ def test_a_name_of_wide_letters_fits_into_its_box() -> None:
     *_, wide, narrow, digits = boxes(ring_picture(ring(table, "cycle", accounts=accounts), table))
     # Five letters as wide as they are high, at 11 pixels, with room on both sides.
     assert wide[2] - wide[0] == pytest.approx(5 * 11 + 14, abs=0.1)
+    assert text_width("1234", 10) < text_width("ABCD", 10) < text_width("WMWM", 10)
     assert narrow[2] - narrow[0] < digits[2] - digits[0] < wide[2] - wide[0]
 
 
