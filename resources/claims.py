@@ -31,6 +31,9 @@ _GROUPS: Final = re.compile(r"(?<![\w.,:-])\d{1,3}(?:\s\d{3})+(?!\w)")
 """A number whose thousands stand apart: 12 500 is no 12 and no 500."""
 _PERCENT: Final = re.compile(r"(\d)\s*(?:%|percent\b|per cent\b)", re.IGNORECASE)
 _SPELT: Final = re.compile(r"(?<!\S)[A-Za-z](?:\s[A-Za-z]){2,}(?!\S)")
+_MASKED: Final = re.compile(r"\.{2,}\w")
+"""An account as `masked` writes it, but of nobody in the evidence: those are gone by then."""
+
 _HYPHENS: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012"), "-")
 _HIDDEN: Final = frozenset({"Cf", "Mn", "Me"})
 _STRANGE: Final = frozenset({"Cc", "Cn", "Co", "Cs", "So"})
@@ -83,7 +86,9 @@ class _Claim:
         """Whether it states nothing, or a number of the evidence."""
         token = self.token.strip(_AROUND)
         small, before, after = token.casefold(), _bare(self.before), _bare(self.after)
-        if _ID_SIGNS & set(token) or _is_strange(token) or is_link(self.token.casefold()):
+        if _ID_SIGNS & set(token) or _MASKED.search(self.token) or _is_strange(token):
+            return False
+        if is_link(self.token.casefold()):
             return False
         if any(unicodedata.numeric(letter, None) is not None for letter in token):
             return self._is_number(small, facts)

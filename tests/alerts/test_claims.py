@@ -171,6 +171,10 @@ def test_dates_and_times_stand_as_the_evidence_has_them(words: str) -> None:
         "<b>here</b>",
         "two\x08many",
         "see \ue000here",
+        # Masked accounts of nobody: the evidence holds 2 and 500 as numbers alone.
+        "account \u20262",
+        "account \u2026500",
+        "account ...evil",
     ],
 )
 def test_ids_have_their_own_letters_and_nothing_is_linked_or_hidden(words: str) -> None:
