@@ -21,7 +21,9 @@ _LEFT: Final = 250.0
 _RIGHT: Final = 640.0
 _HEAD: Final = 84.0
 _LINE: Final = 24.0
-_REASON_LETTERS: Final = 40
+_MARGIN: Final = 14.0
+_WORDS: Final = 10.5
+_ASSIGNEE_WIDTH: Final = 280.0
 _TICKS: Final = 4
 _SECOND: Final = timedelta(seconds=1)
 
@@ -76,7 +78,8 @@ def _head(case: Case, drawn: int) -> tuple[str, str, str]:
     if drawn < n:
         alerts = f"{alerts}, the {drawn} with most at stake drawn"
     verdict = f" ({case.verdict})" if case.verdict else ""
-    worker = f", with {case.assignee}" if case.assignee else ""
+    named = svg.shortened(case.assignee or "", 11, _ASSIGNEE_WIDTH)
+    worker = f", with {named}" if named else ""
     escalated = ", escalated" if case.escalated else ""
     follows = f"; goes on from {case.follows}" if case.follows else ""
     return (
@@ -87,13 +90,17 @@ def _head(case: Case, drawn: int) -> tuple[str, str, str]:
 
 
 def _axis(picture: svg.Drawing, first: datetime, last: datetime, height: float) -> None:
-    """Lines at the ends of the span and between, with dates, or times within two days."""
-    pattern = "%d %b %H:%M" if last - first <= timedelta(days=2) else "%d %b %Y"
+    """Lines at the ends of the span and between, with dates, or times where dates would repeat."""
+    pattern = "%d %b %H:%M" if last - first < timedelta(days=_TICKS - 1) else "%d %b %Y"
+    told = ""
     for number in range(_TICKS):
         share = number / (_TICKS - 1)
         x = _LEFT + share * (_RIGHT - _LEFT)
         picture.line(x, _HEAD - 6, x, height - 26, colour="#e5e7eb")
         words = (first + share * (last - first)).strftime(pattern)
+        if words == told:
+            continue
+        told = words
         picture.text(x, height - 10, words, size=10, colour=svg.FAINT, anchor="middle")
 
 
@@ -105,16 +112,16 @@ def _row(
     largest: float,
 ) -> None:
     start, end = (_across(at, span) for at in (alert.first_at, alert.last_at))
-    picture.text(14, y + 4, f"{alert.first_at:%d %b %Y %H:%M}", size=10.5)
+    picture.text(14, y + 4, f"{alert.first_at:%d %b %Y %H:%M}", size=_WORDS)
     picture.text(
-        _LEFT - 18, y + 4, short_amount(alert.amount), size=10.5, colour=svg.MONEY, anchor="end"
+        _LEFT - 18, y + 4, short_amount(alert.amount), size=_WORDS, colour=svg.MONEY, anchor="end"
     )
     if alert.pattern is None:
         radius = 3.0 + 6.0 * (max(alert.amount, 0.0) / largest) ** 0.5
         picture.dot(start, y, radius, fill=svg.ACCENT)
     else:
         picture.box(start - 3, y - 6, end - start + 6, 12, fill=svg.CENTRE, edge=svg.INK)
-    picture.text(_RIGHT + 18, y + 4, _why(alert), size=10.5)
+    picture.text(_RIGHT + 18, y + 4, _why(alert), size=_WORDS)
 
 
 def _across(at: datetime, span: tuple[datetime, datetime]) -> float:
@@ -127,8 +134,7 @@ def _why(alert: CaseAlert) -> str:
     if not alert.reasons:
         return "no reason given"
     code, weight = max(alert.reasons, key=lambda one: one[1])
-    words = code.replace("_", " ").lower()
-    if len(words) > _REASON_LETTERS:
-        words = f"{words[: _REASON_LETTERS - 1]}…"
     others = f" +{len(alert.reasons) - 1}" if len(alert.reasons) > 1 else ""
-    return f"{words} ({weight:.0%}){others}"
+    part = f" ({weight:.0%}){others}"
+    room = _WIDTH - _MARGIN - _RIGHT - 18 - svg.text_width(part, _WORDS)
+    return svg.shortened(code.replace("_", " ").lower(), _WORDS, room) + part

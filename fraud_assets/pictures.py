@@ -13,18 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RINGS_DRAWN: Final = 4
-"""How many rings one drawing holds and stays legible."""
-
-_ACCOUNTS_DRAWN: Final = 21
 _DOTS_PER_INCH: Final = 80
 _COLOURS: Final = 64
 _INK: Final = "#1f2937"
 _ACCENT: Final = "#2563eb"
 _MONEY: Final = "#b45309"
 _FAINT: Final = "#9ca3af"
-_NODE: Final = "#dbeafe"
-_CENTRE: Final = "#fde68a"
 
 
 def precision_recall_picture(evaluation: Evaluation, *, title: str) -> bytes:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 Place = tuple[float, float]
 """x and y, both from -1 to 1."""
 
+LONGEST_ZIGZAG = 6
+"""Accounts of a chain beyond which the labels of a zigzag would not lie apart."""
+
 _MIDDLE = 0.0
 _SIDE = 1.0
 
@@ -18,7 +21,8 @@ def ring_layout(
     Money runs from left to right: payers of a fan or gathering stand in a column on the left, the
     centre beside them, payees on the right; the intermediaries of a scatter-gather stand between
     source and sink. Cycles and clusters stand on a circle, clockwise from the top. A chain runs
-    from left to right in a zigzag, so that its labels lie apart.
+    from left to right in a zigzag, so that its labels lie apart; one too long for that stands on a
+    circle.
 
     Args:
         pattern: of `gpu_ops.ring_params.PATTERNS`.
@@ -45,7 +49,7 @@ def ring_layout(
             others[0]: (_SIDE, _MIDDLE),
             **_column(others[1:], _MIDDLE),
         }
-    if pattern == "chain":
+    if pattern == "chain" and len(accounts) <= LONGEST_ZIGZAG:
         return _zigzag(accounts)
     return _circle(accounts)
 

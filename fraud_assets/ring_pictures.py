@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from fraud_assets import svg
+from fraud_assets.label_places import Box, Curve, Label, Point, placed
 from fraud_assets.ring_layout import Place, ring_layout
 from gpu_ops.masking import masked
 
@@ -25,12 +26,15 @@ _MARGIN: Final = 70.0
 _LINE: Final = 30.0
 _LEAST_HEIGHT: Final = 260.0
 _LABEL: Final = 10.5
+_LABEL_HEIGHT: Final = 13.0
 _NODE_HEIGHT: Final = 22.0
 _BEND: Final = 26.0
 _LEGEND: Final = "each arrow: place in time, amount, when (UTC)"
+_ROUNDS_TO_ONE: Final = 0.9995
+_ROUNDS_TO_TEN: Final = 9.95
 _NEAR: Final = 0.24
 _LESS_NEAR: Final = 0.36
-_ON_A_CIRCLE: Final = frozenset({"cycle", "chain"})
+_ON_A_CIRCLE: Final = frozenset({"cycle", "chain", "cluster"})
 
 
 @dataclass(frozen=True)
@@ -82,33 +86,40 @@ def ring_picture(ring: Mapping[str, object], transactions: pl.DataFrame) -> byte
     picture.text(14, 38, head[1], size=11, colour=svg.FAINT)
     at = {name: _pixels(place, height) for name, place in places.items()}
     pairs = {(arrow.payer, arrow.payee) for arrow in arrows}
+    nodes = {name: Box(*place, _node_width(name), _NODE_HEIGHT) for name, place in at.items()}
     labels = []
     for arrow in arrows:
         bend = _BEND if (arrow.payee, arrow.payer) in pairs else 0.0
-        labels.append((arrow.label, _draw_arrow(picture, at, places, arrow, pattern, bend)))
+        curve = _draw_arrow(picture, nodes[arrow.payer], nodes[arrow.payee], bend)
+        width = svg.text_width(arrow.label, _LABEL) + 4
+        share = _label_share(curve, places, arrow, pattern)
+        labels.append(Label(curve, share, width, _LABEL_HEIGHT))
     # Over all arrows, so that none crosses a number.
-    for words, (x, y) in labels:
-        width = svg.text_width(words, _LABEL)
-        picture.box(x - width / 2 - 2, y - 9, width + 4, 13, fill="white", opacity=0.88)
-        picture.text(x, y + 1.5, words, size=_LABEL, colour=svg.MONEY, anchor="middle")
+    for arrow, box in zip(arrows, placed(labels, nodes.values()), strict=True):
+        x, y = box.x, box.y
+        left, top = x - box.width / 2, y - box.height / 2
+        picture.box(left, top, box.width, box.height, fill="white", opacity=0.88)
+        picture.text(x, y + 4, arrow.label, size=_LABEL, colour=svg.MONEY, anchor="middle")
     has_key = pattern not in _ON_A_CIRCLE
-    for name, (x, y) in at.items():
-        words = masked(name)
-        width = svg.text_width(words, 11) + 14
+    for name, node in nodes.items():
+        x, y, width = node.x, node.y, node.width
         fill = svg.CENTRE if has_key and name == drawn[0] else svg.NODE
         picture.box(
             x - width / 2, y - _NODE_HEIGHT / 2, width, _NODE_HEIGHT, fill=fill, edge=svg.INK
         )
-        picture.text(x, y + 4, words, size=11, anchor="middle")
+        picture.text(x, y + 4, masked(name), size=11, anchor="middle")
     return picture.to_bytes()
 
 
 def short_amount(amount: float) -> str:
-    """An amount in a few characters: 940, 1.2k, 35k, 1.1M."""
+    """An amount in a few characters: 940, 1.2k, 35k, 1.1M; a reversed one as -1.2k."""
+    if amount < 0:
+        return f"-{short_amount(-amount)}"
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if amount >= size:
-            scaled = amount / size
-            return f"{scaled:.0f}{unit}" if scaled >= 10 else f"{scaled:.1f}{unit}"  # noqa: PLR2004 - two digits are enough
+        scaled = amount / size
+        # What rounds to 1000 of one unit is 1.0 of the next.
+        if scaled >= _ROUNDS_TO_ONE:
+            return f"{scaled:.0f}{unit}" if scaled >= _ROUNDS_TO_TEN else f"{scaled:.1f}{unit}"
     return f"{amount:.0f}"
 
 
@@ -158,43 +169,45 @@ def _pixels(place: Place, height: float) -> tuple[float, float]:
     return _MARGIN + across * (x + 1) / 2, _HEAD + 30.0 + down * (1 - y) / 2
 
 
-def _draw_arrow(
-    picture: svg.Drawing,
-    at: Mapping[str, tuple[float, float]],
-    places: Mapping[str, Place],
-    arrow: _Arrow,
-    pattern: str,
-    bend: float,
-) -> tuple[float, float]:
-    """Draw one arrow from box to box; the place of its label."""
-    (x0, y0), (x1, y1) = at[arrow.payer], at[arrow.payee]
-    length = math.hypot(x1 - x0, y1 - y0) or 1.0
-    across = (-(y1 - y0) / length * bend, (x1 - x0) / length * bend)
-    start = _edge(x0, y0, x1, y1, masked(arrow.payer))
-    end = _edge(x1, y1, x0, y0, masked(arrow.payee))
-    middle = ((x0 + x1) / 2 + 2 * across[0], (y0 + y1) / 2 + 2 * across[1])
+def _node_width(name: str) -> float:
+    return svg.text_width(masked(name), 11) + 14
+
+
+def _draw_arrow(picture: svg.Drawing, payer: Box, payee: Box, bend: float) -> Curve:
+    """Draw one arrow from box to box; what it runs along, from middle to middle."""
+    dx, dy = payee.x - payer.x, payee.y - payer.y
+    length = math.hypot(dx, dy) or 1.0
+    start, end = _edge(payer, payee), _edge(payee, payer)
+    middle = (
+        (payer.x + payee.x) / 2 - 2 * bend * dy / length,
+        (payer.y + payee.y) / 2 + 2 * bend * dx / length,
+    )
     picture.arrow(
         f"M{start[0]:.1f} {start[1]:.1f}Q{middle[0]:.1f} {middle[1]:.1f} {end[0]:.1f} {end[1]:.1f}"
     )
-    along = 0.5
-    if pattern not in _ON_A_CIRCLE:
-        # Near the end where arrows lie apart; on a short one far enough from the box there.
-        near = _NEAR if abs(x1 - x0) > _WIDTH / 2 else _LESS_NEAR
-        spread_at_payer = abs(places[arrow.payer][1]) >= abs(places[arrow.payee][1])
-        along = near if spread_at_payer else 1 - near
-    return x0 + along * (x1 - x0) + across[0], y0 + along * (y1 - y0) + across[1]
+    return Curve((payer.x, payer.y), middle, (payee.x, payee.y))
 
 
-def _edge(x: float, y: float, to_x: float, to_y: float, words: str) -> tuple[float, float]:
+def _label_share(curve: Curve, places: Mapping[str, Place], arrow: _Arrow, pattern: str) -> float:
+    """Where along the arrow its label stands best."""
+    if pattern in _ON_A_CIRCLE:
+        return 0.5
+    # Near the end where arrows lie apart; on a short one far enough from the box there.
+    near = _NEAR if abs(curve.end[0] - curve.start[0]) > _WIDTH / 2 else _LESS_NEAR
+    spread_at_payer = abs(places[arrow.payer][1]) >= abs(places[arrow.payee][1])
+    return near if spread_at_payer else 1 - near
+
+
+def _edge(box: Box, towards: Box) -> Point:
     """Where the line from a box's middle leaves the box."""
-    half_width, half_height = svg.text_width(words, 11) / 2 + 9, _NODE_HEIGHT / 2 + 2
-    dx, dy = to_x - x, to_y - y
+    half_width, half_height = box.width / 2 + 2, box.height / 2 + 2
+    dx, dy = towards.x - box.x, towards.y - box.y
     if not dx and not dy:
-        return x, y
+        return box.x, box.y
     share = min(
         half_width / abs(dx) if dx else math.inf, half_height / abs(dy) if dy else math.inf, 1.0
     )
-    return x + share * dx, y + share * dy
+    return box.x + share * dx, box.y + share * dy
 
 
 def pictures_of(rings: pl.DataFrame, transactions: pl.DataFrame) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -23,6 +23,7 @@ MOST_RULES: Final = 500
 FAMILY: Final = "rules"
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _DAY: Final = timedelta(days=1)
+_LAST_DAY: Final = datetime.max.replace(tzinfo=UTC) - _DAY
 _SHOWN_CHARACTERS: Final = 60
 
 
@@ -164,10 +165,18 @@ def rules_of(feed: str, rules: Iterable[OwnRule]) -> RuleSet:
 
 
 def _end(value: object) -> object:
-    """A moment; a date alone means that the whole day still counts."""
+    """A moment; a date alone means that the whole day still counts.
+
+    Raises:
+        ValueError: It is none, or the day after it is in no calendar.
+    """
     at = utc_datetime(value)
     is_date = not isinstance(value, datetime) and len(str(value)) <= len("2026-01-01")
-    return at + _DAY if is_date and isinstance(at, datetime) else at
+    if not is_date or not isinstance(at, datetime):
+        return at
+    if at > _LAST_DAY:
+        raise ValueError("write an earlier day; without this key the rule has no end")
+    return at + _DAY
 
 
 class _Written(BaseModel):
@@ -183,7 +192,7 @@ class _Written(BaseModel):
     feeds: list[str] = Field(default_factory=list)
     valid_from: Annotated[datetime | None, BeforeValidator(utc_datetime)] = None
     valid_until: Annotated[datetime | None, BeforeValidator(_end)] = None
-    owner: str = Field(default="", max_length=100)
+    owner: str = Field(default="", max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
 _ACCEPTED: Final = {
@@ -193,7 +202,7 @@ _ACCEPTED: Final = {
     "weight": f"accepted: a whole number from 1 to {MOST_WEIGHT}",
     "status": "accepted: active, shadow, disabled",
     "feeds": "accepted: a list of feeds",
-    "owner": "accepted: a text of at most 100 characters",
+    "owner": "accepted: one line of at most 100 characters",
 }
 
 
@@ -281,7 +290,8 @@ def _problem(details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         hint = did_you_mean(key, _Written.model_fields)
         return f"{key}: unknown key{hint} accepted: {', '.join(_Written.model_fields)}"
-    found = repr(details["input"])
+    given = details["input"]
+    found = str(given) if isinstance(given, date) else repr(given)
     shown = found if len(found) <= _SHOWN_CHARACTERS else f"{found[:_SHOWN_CHARACTERS]}…"
     accepted = _ACCEPTED.get(key) or details["msg"].removeprefix("Value error, ")
     return f"{key}: found {shown}; {accepted}"

@@ -91,11 +91,28 @@ def _caveats(found: RuleBacktest) -> Iterator[str]:
             f"The rule reads scores, and {told.in_sample_hits:,} hits are transactions that these "
             "scores were learned from: it will do worse than it looks."
         )
+    outside = _times_outside(found)
+    if outside:
+        yield (
+            f"The rule looks at no transaction {outside}, as its file says; a copy without these "
+            "times tells what it finds there."
+        )
     if found.left_out:
         yield (
             f"{found.left_out:,} uploads are left out, whose features or scores are not of their "
             "visible transactions; fraud-assets run mends that."
         )
+
+
+def _times_outside(found: RuleBacktest) -> str:
+    """Which of the transactions looked at are outside of the times of the rule."""
+    start, end = found.rule.valid_from, found.rule.valid_until
+    told = []
+    if start is not None and found.first < start:
+        told.append(f"before {start:%Y-%m-%d %H:%M} UTC")
+    if end is not None and found.last >= end:
+        told.append(f"from {end:%Y-%m-%d %H:%M} UTC on")
+    return " and none ".join(told)
 
 
 def _grouped(days: Sequence[Day]) -> tuple[Sequence[Day], str]:

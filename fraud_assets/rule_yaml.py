@@ -6,6 +6,7 @@ import yaml
 
 MOST_BYTES: Final = 1_048_576
 _KEY: Final = "rules"
+_TEXT: Final = "tag:yaml.org,2002:str"
 
 
 class YamlFault(Exception):  # noqa: N818 - it is told as a mistake of the file, never raised further
@@ -46,12 +47,28 @@ class _Loader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 the base class decides the signature
+        try:
+            return super().construct_object(node, deep)
+        except ValueError:
+            # 2026-13-45 or 0x_ look like a date and a number and are none. As text they become a
+            # mistake of their rule, with its line, instead of hiding all others.
+            if isinstance(node, yaml.ScalarNode):
+                return str(node.value)
+            raise
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 the base class decides the signature
         seen: set[object] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key is a plain text", key.start_mark
+                )
+            if key.tag != _TEXT:
+                # Such as true, yes and True, which are one key in three spellings, and <<, which
+                # gives keys of another mapping a second time.
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key is a plain text, not {key.value!r}", key.start_mark
                 )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
@@ -70,15 +87,18 @@ def entries_of(content: bytes) -> list[Entry]:
     if len(content) > MOST_BYTES:
         raise YamlFault(f"the file has more than {MOST_BYTES:,} bytes")
     try:
-        loader = _Loader(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        loader = _Loader(text)
         node = loader.get_single_node()
         value = None if node is None else loader.construct_document(node)
     except UnicodeDecodeError as error:
         raise YamlFault(f"it is not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
         raise YamlFault("it is nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
-        # PyYAML lets a ValueError through for a date such as 2026-13-45.
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlFault(f"U+{error.character:04X} is not allowed in YAML", line) from error
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
         raise YamlFault(f"it is not YAML: {problem}", mark and mark.line + 1) from error

@@ -198,8 +198,11 @@ class CaseEvidence:
             )
             for one in self.alerts
         ]
-        every = {one.transaction_id: one for ring in self.rings for one in ring.payments}
-        return tuple((every | {one.transaction_id: one for one in own}).values())
+        found = {one.transaction_id: one for one in own}
+        for ring in self.rings:
+            for one in ring.payments:
+                found.setdefault(one.transaction_id, one)
+        return tuple(found.values())
 
 
 Evidence: TypeAlias = TransactionEvidence | RingEvidence | CaseEvidence

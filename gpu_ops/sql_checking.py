@@ -148,7 +148,7 @@ class _Checker:
     def _call(self, node: Call) -> Kind | None:
         fewest, most = _ARGUMENTS[node.function]
         if not fewest <= len(node.arguments) <= most:
-            wanted = str(fewest) if fewest == most else f"{fewest} or more"
+            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
             self.add(f"{node.function} takes {wanted} values, not {len(node.arguments)}", node)
         if node.function in _OF_ANY_KIND:
             return self._same(node.arguments, node.function)

@@ -18,8 +18,8 @@ from gpu_ops.evidence import (
 )
 from gpu_ops.masking import masked
 from gpu_ops.typologies import typology_of_reasons
-from resources.claims import NAMED_ACCOUNTS, TOLD_EARLIER, TOLD_REASONS, TOLD_RINGS
 from resources.explainer import ExplainerError
+from resources.stated_facts import NAMED_ACCOUNTS, TOLD_EARLIER, TOLD_REASONS, TOLD_RINGS
 from resources.template_texts import NO_CURRENCY, currency_of, typology_name
 
 PROMPT_VERSION: Final = "2"

@@ -14,7 +14,7 @@ from gpu_ops.evidence import (
     told_reasons,
 )
 from gpu_ops.typologies import TYPOLOGIES, typology_of_reasons
-from resources.claims import NAMED_ACCOUNTS, TOLD_EARLIER, TOLD_REASONS, TOLD_RINGS
+from resources.stated_facts import NAMED_ACCOUNTS, TOLD_EARLIER, TOLD_REASONS, TOLD_RINGS
 
 NO_CURRENCY: Final = "XXX"
 """ISO 4217's code for amounts of which the currency is not known; texts leave it out."""

@@ -19,6 +19,7 @@ from gpu_ops.evidence import (
     TransactionEvidence,
     payments_of,
     ring_evidence,
+    told_payments,
     told_reasons,
     transaction_evidence,
 )
@@ -160,6 +161,39 @@ def test_what_a_case_does_not_hold_is_refused(text: str, claim: str) -> None:
     with pytest.raises(UnsupportedTextError) as refusal:
         verify(text, CASE)
     assert f": {claim}" in str(refusal.value)
+
+
+def test_of_many_rings_reasons_and_earlier_cases_the_first_are_told() -> None:
+    rings = [replace(RING, amount=amount) for amount in (4_000.0, 5_000.0, 6_000.0)]
+    earlier = [EarlierCase(f"case-{n}", "false", NOON) for n in range(9)]
+    codes = ["RING_FAN_IN", "EMPTIES_ACCOUNT", "ANOMALY_HIGH", "MODEL_KIND", "MODEL_TIME"]
+    many = replace(CASE, rings=rings, earlier=earlier, weights=dict.fromkeys(codes, 0.2))
+    text = TemplateExplainer().explain(many)
+    assert "1 alert of payments and 3 rings of accounts" in text
+    assert "sum of 5,000.00 EUR" in text
+    assert "6,000.00" not in text
+    assert "20%: The model finds this kind of transaction suspicious. And 1 reason of less" in text
+    assert REASONS["MODEL_TIME"] not in text
+    assert "case-2 (false, closed on 2024-05-01) and 6 more." in text
+    verify(text, many)
+    facts = facts_of(many)
+    shown = ("rings", "reasons_and_what_part_of_the_case_rests_on_each", "earlier_cases")
+    assert [str(facts[name]).count("{") for name in shown] == [2, 4, 3]
+
+
+def test_the_largest_payments_are_told_and_of_equal_ones_the_earliest() -> None:
+    equal = [payment(number, 900.0, "acc-00001", "acc-collect") for number in (9, 4, 6, 5)]
+    larger = payment(10, 901.0, "acc-00002", "acc-collect")
+    at_once = replace(equal[1], transaction_id="t0")
+    told = told_payments(replace(RING, payments=[*equal, larger, at_once]))
+    assert [one.transaction_id for one in told] == ["t10", "t0", "t4"]
+
+
+def test_a_payment_that_is_an_alert_and_in_a_ring_is_told_once() -> None:
+    both = replace(ALERT, transaction_id="t4", amount=1_000.25)
+    found = replace(CASE, alerts=[ALERT, both], rings=[RING, RING]).payments
+    assert [one.transaction_id for one in found] == ["t7", "t4", "t1", "t2", "t3"]
+    assert found[1].amount == 1_000.25
 
 
 def test_a_model_sees_a_case_without_ids() -> None:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fraud_assets.case_pictures import case_timeline, timelines_of
+from fraud_assets.svg import text_width
 from gpu_ops.case_model import Case, CaseAlert
 from tests.cases.made_alerts import NOON, WEEK, payment, ring
 
@@ -73,6 +74,9 @@ def test_one_moment_is_an_axis_too_and_names_cannot_break_out() -> None:
     texts, shapes = drawn(svg)
     assert "case-1, closed (false); goes on from case-0" in texts
     assert texts[-1] == "<script> (100%)"
+    assert drawn(case_timeline(case(payment("a", payer="abcd<b>&"))))[0][0] == (
+        "account \u2026<b>&: 1 alert"
+    )
     assert float(shapes["circle"][0]["cx"]) == 250.0
     assert not re.search(rb"<script", svg)
 
@@ -81,3 +85,30 @@ def test_only_cases_with_alerts_have_a_picture() -> None:
     assert list(timelines_of([case(), case(payment("a"), case_id="case-2")])) == ["case-2.svg"]
     with pytest.raises(ValueError, match="case-1 has no alert"):
         case_timeline(case())
+
+
+def test_long_names_and_reasons_are_cut_off_before_what_follows_them() -> None:
+    reasons = (("RULE_" + "WIDE_" * 11, 0.6), ("A", 0.4))
+    long = case(
+        payment("a", reasons=reasons),
+        assignee="Maximiliane van der Long-Name " * 6,
+        state="assigned",
+        escalated=True,
+        follows="case-fedcba9876543210",
+    )
+    texts, _ = drawn(case_timeline(long))
+    assert texts[1].startswith("case-1, assigned, with Maximiliane van der Long-Name Maximilia")
+    assert texts[1].endswith("\u2026, escalated; goes on from case-fedcba9876543210")
+    assert text_width(texts[1], 11) <= 900 - 2 * 14
+    assert re.fullmatch(r"rule wide [a-z ]+\u2026 \(60%\) \+1", texts[-1])
+    assert 200 < text_width(texts[-1], 10.5) <= 900 - 14 - 658
+
+
+def test_no_time_stands_twice_below_the_axis() -> None:
+    at_once, _ = drawn(case_timeline(case(payment("a"))))
+    assert at_once[3:5] == ["02 Mar 12:00", "02 Mar 2024 12:00"]
+    short, _ = drawn(case_timeline(case(payment("a"), payment("b", day=2))))
+    assert short[3:7] == ["02 Mar 12:00", "03 Mar 04:00", "03 Mar 20:00", "04 Mar 12:00"]
+    days = ring("r", ("t",)).model_copy(update={"last_at": NOON + timedelta(days=2.5)})
+    longer, _ = drawn(case_timeline(case(days)))
+    assert longer[3:7] == ["02 Mar 12:00", "03 Mar 08:00", "04 Mar 04:00", "05 Mar 00:00"]

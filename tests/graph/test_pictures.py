@@ -54,6 +54,16 @@ def test_payers_of_a_gathering_stand_left_of_its_payees() -> None:
     assert places["b"][0] < places["a"][0] < places["c"][0]
 
 
+def test_a_chain_runs_to_the_right_and_a_long_one_in_a_circle() -> None:
+    six = ring_layout("chain", list("abcdef"), [])
+    assert [round(six[name][0], 1) for name in "abcdef"] == [-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]
+    assert {y for _, y in six.values()} == {0.5, -0.5}
+    # With more in a row its labels would lie on each other's arrows.
+    seven = ring_layout("chain", list("abcdefg"), [])
+    assert seven["a"] == (0.0, 1.0)
+    assert {round(x * x + y * y, 9) for x, y in seven.values()} == {1.0}
+
+
 def test_markdown_holds_the_bytes() -> None:
     text = as_markdown(b"\x89PNG", "rings")
     assert text.startswith("![rings](data:image/png;base64,")

@@ -141,6 +141,30 @@ def test_the_place_in_a_condition_is_shown() -> None:
         )
     (mistake,) = caught.value.mistakes
     assert mistake.excerpt == "amount > 5 AND kynd = 'card'\n               ^"
+    # A long line is shown around the place alone.
+    long = f"amount > 5 AND {'amount > 5 AND ' * 20}kynd = 'card'{' OR amount > 5' * 20}"
+    with pytest.raises(RuleFileError) as caught:
+        parse_rules(f"rules:\n- {{code: RULE_A, text: a, when: {long}}}".encode(), "a", FEEDS)
+    (mistake,) = caught.value.mistakes
+    before = "amount > 5 AND " * 4
+    after = "kynd = 'card' OR amount > 5 OR amount > 5 OR amount > 5 OR a"
+    assert mistake.excerpt == f"{before}{after}\n{' ' * 60}^"
+
+
+def test_there_are_at_most_so_many_rules(tmp_path: Path) -> None:
+    def written(name: str, count: int) -> None:
+        rules = "".join(
+            f"- {{code: RULE_{name}{number}, text: a, when: amount > 5}}\n"
+            for number in range(count)
+        )
+        (tmp_path / f"{name}.yaml").write_text(f"rules:\n{rules}")
+
+    written("A", 300)
+    written("B", 200)
+    assert len(load_rules(tmp_path, FEEDS)) == 500
+    written("B", 201)
+    with pytest.raises(RuleFileError, match=r"B\.yaml:202: more than 500 rules"):
+        load_rules(tmp_path, FEEDS)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +183,24 @@ def test_the_place_in_a_condition_is_shown() -> None:
         (b"rules:\n - !!map {a: 1}", "a.yaml:2: it is not YAML: tags (!) are not allowed"),
         (b"rules:\n - code: 1\n   ? [a, b]\n   : 1", "a.yaml:3: it is not YAML: a key is a plain"),
         (b"? {a: 1}\n: 2", "a.yaml:1: it is not YAML: a key is a plain text"),
+        # Three spellings of one value, of which YAML would keep the last.
+        (
+            b"rules:\n- code: RULE_A\n  true: 1\n  True: 2\n  yes: 3",
+            "a.yaml:3: it is not YAML: a key",
+        ),
+        (
+            b"rules:\n- code: RULE_A\n  yes: 1",
+            "a.yaml:3: it is not YAML: a key is a plain text, not",
+        ),
+        (
+            b"rules:\n- code: A\n  'code': B",
+            "a.yaml:3: it is not YAML: the key 'code' is given twice",
+        ),
+        (
+            b"rules:\n- code: A\n  <<: {code: B}",
+            "a.yaml:3: it is not YAML: a key is a plain text, not",
+        ),
+        (b"rules:\n- code: A\n  text: \x00", "a.yaml:3: U+0000 is not allowed in YAML"),
         (b"\xff\xfe", "a.yaml: it is not UTF-8 at byte 0"),
         (b"#" * 1_048_577, "a.yaml: the file has more than 1,048,576 bytes"),
     ],
@@ -167,13 +209,51 @@ def test_what_is_no_file_of_rules_is_refused(content: bytes, told: str) -> None:
     assert mistakes(content)[0].startswith(told)
 
 
+BARE = "rules:\n- code: RULE_A\n  text: a\n  when: amount > 5\n  "
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "valid_from: 0001-01-01T00:00:00+02:00",
+            "valid_from: found 0001-01-01 00:00:00+02:00; write",
+        ),
+        (
+            "valid_from: '0001-01-01T00:00:00+02:00'",
+            "valid_from: found '0001-01-01T00:00:00+02:00';",
+        ),
+        ("valid_until: 9999-12-31T23:00:00-05:00", "valid_until: found 9999-12-31 23:00:00-05:00;"),
+        # The day after it, which the rule would end with, is in no calendar.
+        ("valid_until: 9999-12-31", "valid_until: found 9999-12-31; write an earlier day; without"),
+        ("valid_until: '9999-12-31'", "valid_until: found '9999-12-31'; write an earlier day;"),
+        # YAML takes these for dates and numbers, which they are not.
+        ("valid_from: 2026-13-45", "valid_from: found '2026-13-45'; write a date or an ISO 8601"),
+        ("valid_from: 2026-01-01T00:00:00+25:00", "valid_from: found '2026-01-01T00:00:00+25:00';"),
+        ("weight: 0x_", "weight: found '0x_'; accepted: a whole number from 1 to 10"),
+        (f"weight: {'9' * 5_000}", f"weight: found '{'9' * 59}…; accepted: a whole number from"),
+        ('owner: "ann\\nbob"', "owner: found 'ann\\nbob'; accepted: one line of at most 100"),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_mistake_of_its_rule(line: str, told: str) -> None:
+    content = f"{BARE}{line}\n- {{code: RULE_B, text: b, when: amont > 5}}\n".encode()
+    first, second = mistakes(content)
+    assert first.startswith(f"a.yaml:5: RULE_A: {told}")
+    assert second.startswith("a.yaml:6: RULE_B: when, line 1, column 1: there is no column 'amont'")
+
+
+def test_the_last_day_that_can_be_written_still_ends() -> None:
+    (rule,) = parse_rules(f"{BARE}valid_until: 9999-12-30\n".encode(), "a.yaml", FEEDS)
+    assert rule.rule.valid_until == datetime(9999, 12, 31, tzinfo=UTC)
+
+
 def test_a_folder_is_read_whole_and_a_code_stands_once(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("rules:\n- {code: RULE_A, text: a, when: amount > 5}")
-    (tmp_path / "a.yml").write_text("rules:\n\n- {code: RULE_A, text: a, when: amount > 6}")
+    (tmp_path / "a.YML").write_text("rules:\n\n- {code: RULE_A, text: a, when: amount > 6}")
     (tmp_path / "notes.txt").write_text("no rules")
     with pytest.raises(RuleFileError) as caught:
         load_rules(tmp_path, FEEDS)
-    first, second = tmp_path / "a.yml", tmp_path / "b.yaml"
+    first, second = tmp_path / "a.YML", tmp_path / "b.yaml"
     assert str(caught.value) == f"{second}:2: RULE_A: {first}:3 has this code too; one rule a code"
     (tmp_path / "b.yaml").unlink()
     assert [one.rule.formula for one in load_rules(tmp_path, FEEDS)] == ["amount > 6"]

@@ -88,9 +88,12 @@ def test_the_digest_tells_what_hits_not_how_it_is_written() -> None:
         Rule(
             "RULE_LARGE", "rules", "", "amount > 100", valid_from=datetime(2026, 1, 1, tzinfo=UTC)
         ),
+        Rule(
+            "RULE_LARGE", "rules", "", "amount > 100", valid_until=datetime(2026, 1, 1, tzinfo=UTC)
+        ),
     ]
     digests = {RuleSet(own=(one,)).digest for one in (LARGE, *others)}
-    assert len(digests) == 5
+    assert len(digests) == 6
     assert RuleSet(own=(LARGE, NIGHT)).digest == RuleSet(own=(NIGHT, LARGE)).digest
     assert RuleSet(shadow=(LARGE,)).digest == ""
 

@@ -117,6 +117,8 @@ def test_what_is_not_known_is_no_hit_and_no_miss(condition: str, hits: list[bool
     )
     found = Condition.of(condition, KINDS)
     assert hits_of(found, table) == hits
+    # Without other columns beside it there is a value a row as well.
+    assert table.select(found.expression).height == table.height
     assert [found.of_row(row) for row in table.rows(named=True)] == hits
 
 
@@ -127,3 +129,23 @@ def test_a_row_of_integers_and_texts_is_read_like_one_of_floats() -> None:
         condition.of_row({"count": 3})
     with pytest.raises(ValueError, match="could not convert"):
         condition.of_row({"count": "three", "flag": 1})
+
+
+@pytest.mark.parametrize(
+    ("condition", "hits"),
+    [
+        # Whole numbers of 64 bits would wrap around to a small or negative one.
+        ("x * 4 > 3e19", [True, False, None]),
+        ("x + x > 1e19", [True, False, None]),
+        ("-x - x < -1e19", [True, False, None]),
+        ("-x > 9e18", [False, True, None]),
+        ("abs(x) > 9e18", [True, True, None]),
+        ("x * x * x * 0 = 0", [True, True, None]),
+        ("x - x = 0", [True, True, None]),
+    ],
+)
+def test_whole_numbers_do_not_wrap_around(condition: str, hits: list[bool | None]) -> None:
+    table = pl.DataFrame({"x": [2**63 - 1, -(2**63), None]}, schema={"x": pl.Int64})
+    found = Condition.of(condition, KINDS)
+    assert hits_of(found, table) == hits
+    assert [found.of_row(row) for row in table.rows(named=True)] == hits

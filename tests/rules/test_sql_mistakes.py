@@ -28,6 +28,14 @@ def mistakes(text: str) -> list[str]:
         ),
         ("amount = 'much'", "column 10: = takes values of one kind: a number before, this is text"),
         ("kind > 5", "column 1: > takes a number, this is text"),
+        ("NOT kind", "column 5: NOT takes true or false, this is text"),
+        ("kind BETWEEN 1 AND 2", "column 1: BETWEEN takes a number, this is text"),
+        ("amount BETWEEN 1 AND kind", "column 22: BETWEEN takes a number, this is text"),
+        ("abs(kind) > 5", "column 5: abs takes a number, this is text"),
+        ("least(1, kind) > 5", "column 10: least takes a number, this is text"),
+        ("CASE WHEN amount THEN 1 ELSE 2 END = 1", "column 11: WHEN takes true or false, this is"),
+        ("amount > 5 IS NULL", "column 12: a comparison follows another; join two by AND"),
+        ("amount IN (1) IN (2)", "column 15: a comparison follows another; join two by AND"),
         ("amount + kind > 5", "column 10: + takes a number, this is text"),
         ("kind IN ('card', 5)", "column 18: IN takes values of one kind"),
         ("CASE WHEN amount > 5 THEN 1 ELSE 'x' END = 1", "column 34: CASE takes values of one"),
@@ -57,7 +65,11 @@ def mistakes(text: str) -> list[str]:
         ("CAST(amount AS int) > 5", "column 1: there is no function cast; numbers, texts and"),
         ("__import__('os') = 1", "column 1: there is no function __import__"),
         ("abs(amount, 2) > 5", "column 1: abs takes 1 values, not 2"),
-        ("coalesce(amount) > 5", "column 1: coalesce takes 2 or more values, not 1"),
+        ("coalesce(amount) > 5", "column 1: coalesce takes 2 to 100 values, not 1"),
+        (
+            f"least({', '.join(['amount'] * 101)}) > 5",
+            "column 1: least takes 2 to 100 values, not 101",
+        ),
     ],
 )
 def test_each_mistake_has_its_place_and_a_hint(text: str, told: str) -> None:
@@ -88,6 +100,9 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "nullif(" * (MOST_DEPTH - 4) + "amount" + ", 1)" * (MOST_DEPTH - 4) + " > 1",
         "amount > 1 AND " * 2_000 + "amount > 1",
         "'" * 19_999,
+        "amount" + " + amount" * MOST_DEPTH + " > 1",
+        "1<2 OR " * 2_000 + "amount > 1",
+        "(amount > 1) AND " * 7_000 + "amount > 1",
         "kind = '" + "x" * 30_000 + "'",
     ],
 )
@@ -113,6 +128,31 @@ def test_one_condition_has_one_spelling() -> None:
     assert str(spelt) == (
         "(NOT (kind IN ('card'))) AND ((amount >= 1000.0) OR (amount BETWEEN 1.0 AND 2.0))"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("amount - 3 - 2 > 1", "((amount - 3.0) - 2.0) > 1.0"),
+        ("amount / 3 / 2 > 1", "((amount / 3.0) / 2.0) > 1.0"),
+        ("amount - 3 * 2 + 1 > 1", "((amount - (3.0 * 2.0)) + 1.0) > 1.0"),
+        ("-amount * 2 > 1", "((-amount) * 2.0) > 1.0"),
+        ("- -amount > +1", "(-(-amount)) > 1.0"),
+        ("amount != 1", "amount <> 1.0"),
+        ("NOT amount = 1 AND amount > 2", "(NOT (amount = 1.0)) AND (amount > 2.0)"),
+        ("NOT NOT amount IS NOT NULL", "NOT (NOT (NOT (amount IS NULL)))"),
+        (
+            "amount = 1 OR amount = 2 AND amount = 3",
+            "(amount = 1.0) OR ((amount = 2.0) AND (amount = 3.0))",
+        ),
+        (
+            "amount NOT BETWEEN 1 + 1 AND 3 AND kind = 'x'",
+            "(NOT (amount BETWEEN (1.0 + 1.0) AND 3.0)) AND (kind = 'x')",
+        ),
+    ],
+)
+def test_signs_bind_as_in_sql(text: str, meant: str) -> None:
+    assert str(Condition.of(text, RULE_COLUMNS)) == meant
 
 
 def test_no_label_and_no_result_can_be_read() -> None:
