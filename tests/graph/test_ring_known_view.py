@@ -103,13 +103,19 @@ def test_what_was_known_of_a_deed_does_not_change_with_what_follows() -> None:
     assert long.variance[:n].tolist() == short.variance.tolist()
 
 
-def test_the_peers_of_a_deed_are_those_of_before_its_day() -> None:
-    """Ten known pairs pay on each day; from day 22 on a stranger pays another each day."""
-    daily = [(day + k / 20, f"a{k}", f"b{k}", 1.0) for day in range(30) for k in range(10)]
+def test_the_peers_of_a_deed_are_those_known_with_it() -> None:
+    """Ten known pairs pay on each day but the 21st; then a stranger pays another each day."""
+    taught = [day for day in range(30) if day != 21]
+    daily = [(day + k / 20, f"a{k}", f"b{k}", 1.0) for day in taught for k in range(10)]
     strangers = [(day + 0.9, f"s{day}", f"t{day}", 1.0) for day in (22, 23, 24)]
     flow = known([*daily, *strangers]).flow
     assert flow.accounts.tolist() == [22.0, 24.0, 26.0]
     assert (flow.through - flow.before).tolist() == [11.0, 11.0, 11.0]
+    # Nothing is known of the first; of the others, that nobody had two.
+    assert flow.shape[0].tolist() == [1.0, 20.0, 20.0]
+    # Before day 24, two deeds (and one that is granted) in 22 payments (and one).
+    assert flow.weight[0, 2] == pytest.approx(20 * 13 * 23 / 3)
+    assert flow.weight[1, 0] == pytest.approx(11.0)
 
 
 BURST_PARTS = [(60.0, 500.0), (61.5, 501.0), (63.0, 502.0)]
