@@ -14,7 +14,7 @@ def word(ring: str, day: int, accounts: list[str], score: float, into: str | Non
     """What became known of a ring with the end of a day of March."""
     known_at = MARCH + timedelta(days=day) - timedelta(microseconds=1)
     told = {"ring_id": ring, "known_at": known_at, "accounts": accounts, "score": score}
-    return {name: None for name in RING_SCHEMA} | told | {"exposure": 1.0, "merged_into": into}
+    return dict.fromkeys(RING_SCHEMA) | told | {"exposure": 1.0, "merged_into": into}
 
 
 def features(
