@@ -238,3 +238,11 @@ def test_a_hub_keeps_no_schedule() -> None:
     flow = flow_of([*EVERY_EIGHT, LAST])
     assert scheduled(flow, scan(fewest=4, horizon=540.0, hub=5))[0] == 8
     assert scheduled(flow, scan(fewest=4, horizon=540.0, hub=4))[0] == 0
+
+
+def test_in_hindsight_who_is_a_hub_once_keeps_no_schedule_at_other_times() -> None:
+    crowd: list[Deed] = [(80.0 + k / 100, 20 + k, 0) for k in range(7)]
+    flow = flow_of([*EVERY_EIGHT, *crowd, (99.0, 800, 801)])
+    for hub, step in ((7, 8), (6, 0)):
+        found, *_ = schedules(flow, receiving(flow), scan(fewest=4, horizon=32.0, hub=hub), 15)
+        assert found[4] == step

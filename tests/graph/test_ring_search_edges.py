@@ -123,6 +123,21 @@ def test_a_ring_needs_as_much_surprise_as_is_asked(ring: list[Payment], pattern:
         assert left["pattern"].to_list() == patterns
 
 
+@pytest.mark.parametrize("back_to", ["p45", "p33"], ids=["cycle", "chain"])
+def test_as_known_money_that_goes_in_a_rhythm_is_not_passed_on(back_to: str) -> None:
+    """The rhythm of p45 was known on day 43; on day 57 it pays in step, on day 58 not."""
+    weekly = [(22.3 + 7 * k, "p45", f"new{k}", 300.0) for k in range(5)]
+    for day, is_passed_on in ((57.0, False), (58.0, True)):
+        path = [
+            (day + 0.1 * k, payer, payee, 700.0 + 90 * k)
+            for k, (payer, payee) in enumerate(pairwise(["p45", "p48", "p20", "p7", back_to]))
+        ]
+        rows = table([*ordinary(), *weekly, *path])
+        first = rows["transaction_id"][-len(path)]
+        said = known(rows)[1].filter(pl.col("pattern").is_in(["cycle", "chain"]))
+        assert said["transaction_ids"].list.contains(first).any() is is_passed_on
+
+
 def test_equal_amounts_among_unequal_ones_are_evidence_for_a_cycle() -> None:
     (ring,) = rings_in(table([*ordinary(), *CYCLE, *ODD])).to_dicts()
     # Three differences, held at a fifth of the usual deviation: 3 / 2 * (0.04 - 1 - ln 0.04).

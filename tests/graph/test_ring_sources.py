@@ -114,9 +114,10 @@ def through(kept: RingHistory, day: int) -> RingHistory:
 
 
 def test_what_was_known_is_carried_on_to_the_end_of_a_day_and_no_further() -> None:
-    before, fan = through(RingHistory.empty("f"), 49), through(RingHistory.empty("f"), 51)
-    assert (before.log.height, before.through) == (0, FIRST + timedelta(days=49))
-    assert before.state.through == FIRST + timedelta(days=49)
+    # Day 49 begins with a payment at midnight.
+    before, fan = through(RingHistory.empty("f"), 48), through(RingHistory.empty("f"), 51)
+    assert (before.log.height, before.through) == (0, FIRST + timedelta(days=48))
+    assert before.state.through == FIRST + timedelta(days=48)
     assert fan.log["known_at"].dt.date().to_list() == [FIRST + timedelta(days=51)]
     carried = through(through(before, 50), 51)
     assert carried.log.equals(fan.log)
