@@ -153,6 +153,19 @@ def test_less_is_no_scattering_and_gathering(deeds: list[Deed]) -> None:
     assert (found.source, found.nats) == (-1, 0.0)
 
 
+@pytest.mark.parametrize("often", [SOURCE, SINK])
+def test_an_account_that_does_so_all_the_time_neither_scatters_nor_gathers(often: int) -> None:
+    habit: list[Deed] = [
+        (20.0 + k / 6, often, 300 + k) if often == SOURCE else (20.0 + k / 6, 300 + k, often)
+        for k in range(170)
+    ]
+    flow = flow_of([*OUT, *BACK, *habit, LAST])
+    source, _, _, _ = scatter_gathers(
+        flow, paying(flow), receiving(flow), scan(fewest=3, horizon=3.0), 20_000
+    )
+    assert source.max() == -1
+
+
 def test_an_intermediary_may_pay_on_in_the_instant_that_it_is_paid() -> None:
     at_once: list[Deed] = [(11.0 + k / 10, SOURCE, 1 + k) for k in range(3)]
     assert scattered([*at_once, *BACK], scan(fewest=3)).source == SOURCE

@@ -134,3 +134,6 @@ def test_candidates_of_a_day_come_by_strength_and_only_the_last_word_is_told() -
     log = RingLog([ring("old", 1, 0, "abcd")])
     weak, strong = ring("weak", 10, 1, "abcd", 22), ring("strong", 20, 1, "abcdef", 22)
     assert told(log.add([weak, strong])) == [("old", None, "abcdef")]
+    # A part of the strong one is no ring of its own, and gives it no id.
+    part, whole = ring("part", 10, 1, "uvwx", 23), ring("whole", 20, 2, "uvyz", 23)
+    assert told(log.add([part, whole])) == [("whole", None, "uvyz")]
