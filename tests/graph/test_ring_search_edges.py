@@ -1,5 +1,6 @@
 """Whole searches at their edges: parts of a deed, limits of evidence, and what is kept."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import polars as pl
@@ -185,6 +186,17 @@ def test_what_is_kept_tells_of_sums_in_many_parts() -> None:
         kept = hindsight(known(days(rows, 0, cut), days(rows, cut, 200))[0])
         assert kept.rings.equals(fresh.rings)
         assert kept.cut == fresh.cut
+
+
+def test_of_a_pair_that_pays_often_only_the_first_burst_is_kept() -> None:
+    rows = table([(day, "a", "b", 1.0) for day in (60.0, 61.0, 63.0, 63.5, 70.0)])
+    for cut in (0, 61, 63, 70):
+        state, _ = known(days(rows, 0, cut), days(rows, cut, 200))
+        told = state.pairs.select("n", *(pl.col(c) - START for c in ("first_at", "last_at")))
+        assert told.rows() == [(5, timedelta(60), timedelta(70))]
+        kept = (state.payments["occurred_at"] - START).sort().to_list()
+        assert kept == [timedelta(60), timedelta(61), timedelta(63)]
+        assert state.days.sort("day")["n"].to_list() == [1, 1, 2, 1]
 
 
 def test_more_of_a_day_that_was_taken_in_is_refused() -> None:
