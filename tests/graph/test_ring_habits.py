@@ -54,6 +54,7 @@ def known_from(
 def test_as_many_days_at_one_interval_as_the_rule_says_are_a_rhythm() -> None:
     assert explained(WEEKLY, 12) == WEEKLY
     assert explained(WEEKLY[:11], 12) == []
+    assert explained([*WEEKLY[:11], 73], 12) == []
     # A day between is no part of it.
     assert explained([*WEEKLY[:5], 31, *WEEKLY[5:]], 12) == WEEKLY
 

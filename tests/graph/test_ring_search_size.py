@@ -61,6 +61,19 @@ def test_a_scattering_is_found_among_all_deeds() -> None:
     assert found.accounts == (0, 4, 1, 2, 3)
 
 
+def test_a_scattering_holds_the_ways_within_the_horizon_and_says_what_went_elsewhere() -> None:
+    out: list[Deed] = [(44.0 + k / 10, 0, 1 + k) for k in range(3)]
+    back: list[Deed] = [(45.0 + k / 10, 1 + k, 4) for k in range(3)]
+    # Too old, though its second step is not; and a payee that passes nothing on.
+    old: list[Deed] = [(1.0, 0, 5), (20.0, 5, 4)]
+    deeds = [*old, *out, (44.5, 0, 6), *back, LAST]
+    found = scatter_gathers(view_of(deeds), PARAMS, EVER).candidates
+    last = max(found, key=lambda one: int(one.deeds.max()))
+    assert last.accounts == (0, 4, 1, 2, 3)
+    assert last.deeds.tolist() == [2, 3, 4, 6, 7, 8]
+    assert last.shape == 0.75
+
+
 def test_a_burst_is_found_among_all_deeds() -> None:
     fan: list[Deed] = [(10.0 + k / 10, 1 + k, 0) for k in range(4)]
     found = strongest(fans(view_of([*fan, LAST]), PARAMS, EVER).candidates)
