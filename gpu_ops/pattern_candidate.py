@@ -15,6 +15,8 @@ FROM_AMOUNTS: Final = 6.0
 """Nats that amounts may add at most: rents and fees are alike, too."""
 
 _CLOSEST: Final = 0.04
+_NO_VARIANCE: Final = 1e-9
+"""Where amounts hardly differ at all, nobody's are alike; differences of this size are rounding."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def amount_nats(n: int, variance: float, usual: float) -> float:
         variance: their variance.
         usual: that of amounts that have nothing to do with each other.
     """
-    if n < 1 or usual <= 0.0 or variance >= usual:
+    if n < 1 or usual <= _NO_VARIANCE or variance >= usual:
         return 0.0
     ratio = max(variance / usual, _CLOSEST)
     return min(FROM_AMOUNTS, 0.5 * n * (ratio - 1.0 - math.log(ratio)))

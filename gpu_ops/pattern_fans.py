@@ -68,9 +68,12 @@ def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: 
     promising = np.flatnonzero((first >= 0) & (evidence + FROM_AMOUNTS >= least))
     for last in _chosen(view, side, first, evidence, promising):
         deeds = side.deeds[first[last] : last + 1]
-        proving = np.sort(deeds[view.flow.since[deeds] >= view.deeds.at[deeds[0]]])
+        proves = view.flow.since[deeds] >= view.deeds.at[deeds[0]]
+        if side.end == 0:
+            proves &= ~view.flow.began[deeds]
+        proving = np.sort(deeds[proves])
         if view.flow.day[proving[-1]] < view.flow.day[side.deeds[last]]:
-            # What closes it is ordinary: without it, this was told on an earlier day.
+            # What closes it proves nothing: without it, this was told on an earlier day.
             continue
         candidate = _fan(view, side, proving, horizon, float(evidence[last]), 0.0)
         if _is_enough(view, candidate, params):

@@ -123,7 +123,8 @@ def known_view(payments: Payments, paid: PaidDays, traffic: Traffic, params: Rin
             params.horizon // MICROSECOND, params.habit_per_horizon,
         )  # fmt: skip
     began = _began(deeds, paid, params.known_payments)
-    taught = traffic.through[np.searchsorted(traffic.day, start // DAY, "right") - 1]
+    days_taught = int(np.searchsorted(traffic.day, start // DAY, "left"))
+    taught = traffic.through[days_taught - 1] if days_taught else 0.0
     # Sums over what came before: the same whatever follows.
     log_amount = np.log1p(deeds.amount)
     so_far = np.arange(1.0, log_amount.size + 1)

@@ -185,10 +185,11 @@ def chains(
     """Find for each deed the least likely chain of payments passed on that ends with it.
 
     Each account on the way pays on soon after it was paid; the chance of that is its rate times the
-    deeds that happened in between. The first deed may be any of those so far.
+    deeds that happened in between. The first deed may be any of those so far. Of a chain that would
+    grow too long, in deeds or in time, the latest part is carried on.
 
     Returns:
-        earlier: the chain's deed before, -1 where the chain starts.
+        earlier: the chain's deed before, of as many as `lengths` tells.
         nats: evidence of the chain, the choice of its start deducted.
         lengths: deeds of the chain.
         hubs: deeds of accounts that so many paid before within the horizon that only the latest
@@ -197,34 +198,35 @@ def chains(
     size = flow.at.size
     hubs = 0
     earlier = np.full(size, -1, dtype=np.int64)
+    hops, totals = np.zeros(size), np.zeros(size)
     nats = np.empty(size)
     lengths = np.ones(size, dtype=np.int64)
-    opened = flow.at.copy()
     for deed in range(size):
-        nats[deed] = -math.log(deed + 1.0 if scan.known else float(size))
-        alone = nats[deed]
+        opening = flow.at[deed] - scan.horizon
         account = flow.source[deed]
         into, end = receiving.offset[account], receiving.offset[account + 1]
         latest = last_at(flow, receiving, into, end, flow.at[deed])
         for place in range(latest, into - 1, -1):
             arriving = receiving.deeds[place]
-            if flow.at[deed] - flow.at[arriving] > scan.horizon:
+            if flow.at[arriving] < opening:
                 break
             if latest - place >= scan.hub:
                 hubs += 1
                 break
             # Of one instant, only what stands before it has its chain already.
-            if arriving >= deed:
-                continue
-            if flow.at[deed] - opened[arriving] > scan.horizon or lengths[arriving] >= longest:
-                continue
-            if flow.source[arriving] == flow.target[deed]:
+            if arriving >= deed or flow.source[arriving] == flow.target[deed]:
                 continue
             width = flow.through[deed] - flow.before[arriving]
             hop = onward_nats(flow, paying, scan, account, arriving, width)
-            found = nats[arriving] + (alone - nats[arriving] if lengths[arriving] == 1 else 0) + hop
-            if found > nats[deed]:
-                nats[deed], earlier[deed] = found, arriving
-                lengths[deed] = lengths[arriving] + 1
-                opened[deed] = opened[arriving]
+            found, length, first = hop, 2, arriving
+            while length < min(lengths[arriving] + 1, longest):
+                if flow.at[earlier[first]] < opening:
+                    break
+                found += hops[first]
+                first = earlier[first]
+                length += 1
+            if found > totals[deed]:
+                totals[deed], hops[deed], earlier[deed] = found, hop, arriving
+                lengths[deed] = length
+        nats[deed] = totals[deed] - math.log(deed + 1.0 if scan.known else float(size))
     return earlier, nats, lengths, hubs

@@ -157,7 +157,7 @@ def chains(view: View, params: RingParams, begin: int) -> Found:
     )
     for last in ends.tolist():
         path = [last]
-        while earlier[path[-1]] >= 0:
+        while len(path) < lengths[last]:
             path.append(int(earlier[path[-1]]))
         candidate = _path(
             view, np.array(path[::-1], dtype=np.int64), float(nats[last]), 0.0, closed=False

@@ -1,5 +1,6 @@
 """Rings at their edges: what repeats is no further account, and what is kept tells the same."""
 
+import itertools
 from datetime import timedelta
 
 import polars as pl
@@ -176,3 +177,63 @@ def test_a_fan_in_step_may_miss_a_beat_that_went_to_somebody_usual() -> None:
         .to_dicts()
     )
     assert ring["surprise_of_order"] == 0
+
+
+def test_an_old_payment_does_not_take_the_place_of_a_chains_end() -> None:
+    passed_on: list[Payment] = [
+        (60, "p3", "p20", 1000.0),
+        (60.5, "p20", "p41", 999.0),
+        (61, "p41", "p11", 998.0),
+        (61.5, "p11", "p55", 997.0),
+    ]
+    before: list[Payment] = [(31.2, "p30", "p3", 40.0)]
+    whole = [f"f:account:{name}" for name in ("p3", "p20", "p41", "p11", "p55")]
+    for rows in (passed_on, [*before, *passed_on]):
+        (ring,) = rings_in(table([*ordinary(), *rows])).filter(pattern="chain").to_dicts()
+        assert ring["accounts"] == whole
+
+
+def test_amounts_that_are_all_the_same_prove_nothing() -> None:
+    names = ("p3", "p20", "p41", "p11", "p55")
+    passed_on = [
+        (60 + k / 2, payer, payee, 1000.0)
+        for k, (payer, payee) in enumerate(itertools.pairwise(names))
+    ]
+    rows = table([*ordinary(), *passed_on])
+    (ring,) = rings_in(rows).filter(pattern="chain").to_dicts()
+    assert ring["surprise_of_amounts"] == 0
+    fan: list[Payment] = [(60 + k / 10, f"p{3 * k}", "p50", 900.0) for k in range(7)]
+    state, _ = as_known(RingState.empty("f"), table([*ordinary(), *fan]).lazy())
+    (ring,) = state.rings.filter(pattern="fan_in").to_dicts()
+    assert ring["surprise_of_amounts"] == 0
+
+
+def test_payees_that_an_account_begins_with_are_no_part_of_its_fan() -> None:
+    began: list[Payment] = [(31.1, "new", "w2", 500.0), (31.2, "new", "w3", 500.0)]
+    after: list[Payment] = [
+        (29.1, "new", "w0", 500.0),
+        (30.1, "new", "w1", 500.0),
+        (32.1, "new", "w4", 500.0),
+        (32.2, "new", "w5", 500.0),
+        (32.3, "new", "w6", 500.0),
+    ]
+    state, _ = as_known(
+        RingState.empty("f"), table([*ordinary(60), *after[:2], *began, *after[2:]]).lazy()
+    )
+    (ring,) = state.rings.filter(pattern="fan_out").to_dicts()
+    assert ring["accounts"] == [
+        f"f:account:{name}" for name in ("new", "w0", "w1", "w4", "w5", "w6")
+    ]
+
+
+def test_a_fan_soon_after_learning_is_as_surprising_as_a_little_later() -> None:
+    strangers = [
+        (day + 0.95, f"s{day}x{k}", f"z{day}x{k}", 5.0 + k) for day in range(40) for k in range(3)
+    ]
+    surprise = {}
+    for day in (22, 26):
+        fan = [(day + k / 10, f"p{7 * k}", "hub", 500.0 + 90 * k) for k in range(5)]
+        rows = table([*ordinary(40), *strangers, *fan]).lazy()
+        state, _ = as_known(RingState.empty("f"), rows)
+        ((surprise[day],),) = state.rings.filter(centre="f:account:hub").select("surprise").rows()
+    assert surprise[22] > surprise[26] - 1

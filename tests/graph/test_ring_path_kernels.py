@@ -133,11 +133,10 @@ class Chain:
 
 def chain_to(deeds: Sequence[Deed], number: int, bounds: "Scan", longest: int = 11) -> Chain:
     flow = flow_of([*deeds, LAST])
-    earlier, nats, lengths = chains(flow, paying(flow), receiving(flow), bounds, longest)
+    earlier, nats, lengths, _ = chains(flow, paying(flow), receiving(flow), bounds, longest)
     path = [number]
-    while earlier[path[-1]] >= 0:
+    while len(path) < lengths[number]:
         path.append(int(earlier[path[-1]]))
-    assert lengths[number] == len(path)
     return Chain(path[::-1], float(nats[number]))
 
 
