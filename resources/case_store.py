@@ -22,12 +22,18 @@ from gpu_ops.case_events import (
 )
 from gpu_ops.case_fold import Stream, applied, folded
 from gpu_ops.case_model import Case, ListEntry
-from resources.case_database import CaseConflictError, CaseStoreError, Database, Run
+from resources.case_database import (
+    CaseConflictError,
+    CasesMovedError,
+    CaseStoreError,
+    Database,
+    Run,
+)
 from resources.case_location import CaseLocation
 from resources.case_postgres import PostgresDatabase
 from resources.case_sqlite import SqliteDatabase
 
-__all__ = ["CaseConflictError", "CaseStore", "CaseStoreError"]
+__all__ = ["CaseConflictError", "CaseStore", "CaseStoreError", "CasesMovedError"]
 
 _FORMAT: Final = 1
 _EVENT: Final = "SELECT stream, at, done_by, change, number, before, digest FROM case_events"
@@ -68,6 +74,16 @@ class CaseStore:
             rows = run("SELECT kind, body FROM case_streams", ())
         return Book.of([self._state(str(kind), str(body)) for kind, body in rows], number, digest)
 
+    def entries(self) -> list[ListEntry]:
+        """Every list entry as it is, in no order, without reading a case."""
+        with self._database.reading() as run:
+            if run is None:
+                return []
+            self._check_format(run)
+            rows = run("SELECT kind, body FROM case_streams WHERE kind = ?", ["entry"])
+        found = (self._state(str(kind), str(body)) for kind, body in rows)
+        return [one for one in found if isinstance(one, ListEntry)]
+
     def events(self, stream: str | None = None) -> list[Event]:
         """What happened, in order: to one case or list entry, or everything."""
         with self._database.reading() as run:
@@ -99,18 +115,20 @@ class CaseStore:
             The events in their places.
 
         Raises:
-            CaseConflictError: Something happened since; the message says what.
+            CaseConflictError: Something happened to what was seen; the message says what.
+            CasesMovedError: Something else happened after `after`.
         """
         with self._database.writing() as run:
             self._check_format(run)
             number, before = _head(run)
+            # Who changed the same case is the better reason of the two.
+            for stream, version in (seen or {}).items():
+                self._check_unchanged(run, stream, version)
             if after is not None and number != after:
-                raise CaseConflictError(
+                raise CasesMovedError(
                     f"the cases changed meanwhile ({number - after} events); nothing was changed, "
                     "try again"
                 )
-            for stream, version in (seen or {}).items():
-                self._check_unchanged(run, stream, version)
             states: dict[str, Stream] = {}
             events = []
             for draft in drafts:

@@ -1,12 +1,13 @@
 """Who is on a list, and which alerts that keeps from becoming cases."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from fraud_assets.cases_cli import _named
-from gpu_ops.case_lists import passing_entry
-from gpu_ops.case_model import CaseAlert, ListEntry, ListKind, Subject
+from gpu_ops.case_book import Book
+from gpu_ops.case_lists import allowed_until, passing_entry, put_on_list
+from gpu_ops.case_model import CaseAlert, CaseRuleError, ListEntry, ListKind, Subject
 from tests.cases.made_lake import AT
 
 X, Y = "card:customer:7", "card:terminal:9"
@@ -76,3 +77,26 @@ def test_an_id_of_the_evidence_that_holds_commas_is_taken_whole(
     given: str, named: list[str]
 ) -> None:
     assert _named(given, ("a,b", "a", "b", "c")) == named
+
+
+@pytest.mark.parametrize("until", [AT, AT - timedelta(days=1)])
+def test_an_end_that_is_over_is_refused(until: datetime) -> None:
+    subject = Subject(kind="entity", feed="card", name=X)
+    with pytest.raises(CaseRuleError, match=rf"the end {until:%Y-%m-%d} 12:00 UTC is over already"):
+        put_on_list(Book(), subject, "allowed", until=until, by="A", reason="r", now=AT)
+    soon = AT + timedelta(microseconds=1)
+    put_on_list(Book(), subject, "allowed", until=soon, by="A", reason="r", now=AT)
+
+
+def test_until_when_an_account_is_allowed_is_the_latest_of_its_entries() -> None:
+    entries = [
+        entry(X, "allowed", 1),
+        entry(X, "allowed", 2).model_copy(update={"until": AT + timedelta(days=12)}),
+        entry(X, "allowed", 3),
+        entry(X, "allowed", 4).model_copy(
+            update={"until": AT + timedelta(days=99), "ended_at": AT, "ended_by": "Bea"}
+        ),
+        entry(Y, "suppressed", 5),
+    ]
+    assert allowed_until(entries, "card") == {X: AT + timedelta(days=12)}
+    assert allowed_until(entries, "aml") == {}

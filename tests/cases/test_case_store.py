@@ -17,7 +17,7 @@ from gpu_ops import case_actions
 from gpu_ops.case_book import Book
 from gpu_ops.case_events import Draft
 from gpu_ops.case_lists import put_on_list
-from gpu_ops.case_model import Case
+from gpu_ops.case_model import Case, CaseRuleError
 from resources.case_database import CaseConflictError, CaseStoreError
 from resources.case_location import CaseLocation
 from resources.case_postgres import PostgresDatabase
@@ -100,7 +100,7 @@ def test_what_was_based_on_an_older_state_is_refused(store: CaseStore) -> None:
 def test_a_change_is_whole_or_not_at_all(store: CaseStore) -> None:
     case = one_case(store)
     other = put_on_list(
-        store.book(), entity("x"), "allowed", until=NOON, by="B", reason="r", now=NOON
+        store.book(), entity("x"), "allowed", until=NOON + WEEK, by="B", reason="r", now=NOON
     )
     wrong = closing(store, case).model_copy(update={"stream": "case-unknown"})
     with pytest.raises(ValueError, match=r"event 4 .closed. cannot have happened to case-unknown"):
@@ -145,6 +145,58 @@ def test_of_two_who_close_at_once_one_wins(url: str) -> None:
     assert {winner.closed_by, told.split(":")[0]} == {"Ada", "Bea"}
     assert f"closed as false by {winner.closed_by}" in told
     assert len(store.unlanded()) == 1
+
+
+def test_a_reopened_case_does_not_race_past_one_that_opens_about_the_same(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = one_case(store)
+    store.append([closing(store, case)])
+    other, appended = CaseStore(store._database), store.append
+
+    def overtaken(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(store, "append", appended)
+        take_in_alerts(other, [payment("9")], now=NOON, due=WEEK)
+        return appended(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "append", overtaken)
+    with pytest.raises(CaseRuleError, match="about the same entity is open; work there"):
+        change_case(store, case.case_id, _reopening)
+    (open_one,) = (one for one in store.book().cases() if one.is_open)
+    assert [one.alert_id for one in open_one.alerts] == ["tx-9"]
+
+
+def _reopening(book: Book, case: Case) -> Draft:
+    return case_actions.reopen(book, case, reason="new facts", by="Ada", now=NOON, due=WEEK)
+
+
+def test_what_happens_to_other_cases_meanwhile_is_looked_at_and_no_reason_to_refuse(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = one_case(store)
+    other, appended = CaseStore(store._database), store.append
+    names = iter("abcdefghijkl")
+
+    def overtaken(*arguments: object, **options: object) -> object:
+        name = next(names)
+        take_in_alerts(other, [payment(name, name)], now=NOON, due=WEEK)
+        return appended(*arguments, **options)  # type: ignore[arg-type]
+
+    def make(book: Book, case: Case) -> Draft:
+        if len(list(book.cases())) == 5:
+            monkeypatch.setattr(store, "append", appended)
+        return case_actions.assign(case, to="Ada", by="Bea", now=NOON)
+
+    monkeypatch.setattr(store, "append", overtaken)
+    assert change_case(store, case.case_id[:12], make).number == 11
+    monkeypatch.setattr(store, "append", overtaken)
+    with pytest.raises(CaseConflictError, match="5 times meanwhile; nothing was changed"):
+        change_case(
+            store,
+            case.case_id,
+            lambda _, case: case_actions.assign(case, to="Bea", by="Bea", now=NOON),
+        )
+    assert store.events(case.case_id)[-1].number == 11
 
 
 def _append_and_hang(url: str, case_id: str) -> None:
