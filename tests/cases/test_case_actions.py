@@ -220,3 +220,21 @@ def test_a_case_is_overdue_from_the_moment_after_it_is_due() -> None:
     assert not is_overdue(case, NOON + WEEK)
     assert is_overdue(case, NOON + WEEK + timedelta(microseconds=1))
     assert not is_overdue(done(book_of(payment("1")), "close"), NOON + 2 * WEEK)
+
+
+def test_shares_add_up_to_one_where_what_has_reasons_costs_nothing() -> None:
+    book = book_of(
+        payment("1", loss=0.0, reasons=(("A", 0.25), ("B", 0.75))),
+        payment("2", loss=10.0, reasons=()),
+    )
+    (case,) = book.cases()
+    assert reason_weights(case) == [("B", 0.75), ("A", 0.25)]
+
+
+def test_a_name_is_one_line_and_a_reason_is_kept_as_typed() -> None:
+    case = done(book_of(payment("1")))
+    for name in ("Ada\n9  intake: closed", "Ada\tB"):
+        with pytest.raises(CaseRuleError, match="a name must not hold characters that do not"):
+            case_actions.assign(case, to=name, by="Bea", now=LATER)
+    draft = case_actions.escalate(case, reason=" large,\nand odd ", by="Bea", now=LATER)
+    assert draft.change.model_dump()["reason"] == "large,\nand odd"

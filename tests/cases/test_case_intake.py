@@ -356,3 +356,22 @@ def test_the_log_gives_the_state_and_every_alert_has_one_place(
     held = [one.alert_id for case in book.cases() for one in case.alerts]
     passed = [name for case in book.cases() for name in case.passed_over]
     assert sorted(held + passed) == sorted(one.alert_id for one in alerts)
+
+
+def test_new_evidence_about_a_ring_follows_the_closed_case_of_one_that_merged_into_it() -> None:
+    book = Book()
+    taken(book, ring("young", ("3", "4")))
+    first = closed(book, ring("young", ()))
+    taken(book, ring("old", ("1", "3")), merged={("card", "young"): "old"})
+    second = case_of(book, ring("old", ()))
+    assert (second.case_id == first.case_id, second.follows) == (False, first.case_id)
+
+
+def test_an_alert_of_a_ring_that_merged_follows_its_closed_case() -> None:
+    book = Book()
+    taken(book, ring("young", ("3", "4")))
+    first = closed(book, ring("young", ()))
+    other = ring("young", ("5",)).model_copy(update={"alert_id": "ring-young-again"})
+    taken(book, other, merged={("card", "young"): "old", ("card", "old"): "oldest"})
+    assert case_of(book, other).subject == ring_of("oldest")
+    assert case_of(book, other).follows == first.case_id

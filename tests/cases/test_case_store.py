@@ -238,6 +238,14 @@ def test_a_writer_that_is_killed_leaves_nothing_half_written(url: str) -> None:
     assert len(store.events()) == 3
 
 
+def test_a_file_is_in_wal_mode(sqlite_url: str) -> None:
+    store = CaseStore.at(CaseLocation.parse(sqlite_url))
+    one_case(store)
+    with store._database.writing() as run:
+        assert run("PRAGMA journal_mode", ()) == [("wal",)]
+        assert run("PRAGMA synchronous", ()) == [(2,)]
+
+
 def test_a_writer_that_does_not_end_is_told(url: str) -> None:
     location = CaseLocation.parse(url)
     store = CaseStore.at(location)
@@ -331,6 +339,24 @@ def test_no_error_shows_the_password(postgres_url: str) -> None:
         assert caught.value.__cause__ is None
 
 
+def test_a_connection_that_breaks_before_the_answer_promises_nothing(postgres_url: str) -> None:
+    store = CaseStore.at(CaseLocation.parse(postgres_url))
+    one_case(store)
+    with pytest.raises(CaseStoreError, match="kept whole or not at all; look before") as caught:
+        _write_and_be_cut_off(store)
+    assert "Nothing was changed" not in str(caught.value)
+    # The next one connects anew.
+    assert len(store.events()) == 2
+
+
+def _write_and_be_cut_off(store: CaseStore) -> None:
+    with store._database.writing() as run:
+        ((mine,),) = run("SELECT pg_backend_pid()", ())
+        with store._database.reading() as other:
+            assert other is not None
+            other("SELECT pg_terminate_backend(?)", [mine])
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -356,6 +382,10 @@ def test_where_a_store_may_be(text: str, shown: str | None) -> None:
         "postgresql://u:secret@host",
         "postgresql://u:secret@:5432/db",
         "postgresql://u:secret@host:port/db",
+        # The driver would read all behind the first @ as the server's name, and tell it.
+        "postgresql://u:p@secret@host/db",
+        "postgresql://u:secret%zz@host/db",
+        "postgresql://u:secret%00@host/db",
     ],
 )
 def test_where_a_store_may_not_be(text: str) -> None:

@@ -143,6 +143,19 @@ def test_a_case_from_its_assignment_to_its_labels_and_back(
     assert cases("verify").stdout.endswith("events, none changed\n")
 
 
+def test_no_reason_looks_like_a_line_of_the_log(cases: Cli, store: CaseStore) -> None:
+    name = id_of(cases, "entity")
+    forged = "large\n  9  2024-03-02 12:00  Cyd: closed as false"
+    cases("escalate", name, "--by", "Ada", "--reason", forged)
+    cases("close", name, "--verdict", "unsure", "--by", "Ada", "--reason", forged)
+    why = ("--until", "2090-01-01", "--by", "Ada", "--reason", forged)
+    cases("suppress", "card:customer:77", *why)
+    shown = [*cases("show", name).stdout.splitlines(), *cases("suppressions").stdout.splitlines()]
+    assert sum("Cyd" in line for line in shown) == 4
+    assert not any(line.startswith("  9") for line in shown)
+    assert "  because: large 9 2024-03-02 12:00 Cyd: closed as false" in shown
+
+
 def test_what_is_refused(cases: Cli, store: CaseStore) -> None:
     name = id_of(cases, "entity")
     why = ("--by", "Ada", "--reason", "x")
