@@ -4,7 +4,7 @@ Every change is one transaction that appends events to the log and brings the fo
 date with it. A change names what it was based on; where that is not so any more it is refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Self
 
@@ -41,6 +41,10 @@ _UNLANDED: Final = (
     "SELECT stream, at, done_by, change, number, before, digest FROM case_events "
     "WHERE number IN (SELECT number FROM case_labels WHERE landed_as IS NULL) ORDER BY number"
 )
+_CLOSINGS: Final = (
+    "SELECT stream, at, done_by, change, number, before, digest FROM case_events "
+    "WHERE number IN (SELECT number FROM case_labels) ORDER BY number"
+)
 
 
 class CaseStore:
@@ -72,7 +76,9 @@ class CaseStore:
             self._check_format(run)
             number, digest = _head(run)
             rows = run("SELECT kind, body FROM case_streams", ())
-        return Book.of([self._state(str(kind), str(body)) for kind, body in rows], number, digest)
+            states = [self._state(str(kind), str(body)) for kind, body in rows]
+            closings = run(_CLOSINGS, ()) if _is_judged_twice(states) else []
+        return Book.of(states, number, digest, [self._event(row) for row in closings])
 
     def entries(self) -> list[ListEntry]:
         """Every list entry as it is, in no order, without reading a case."""
@@ -232,6 +238,18 @@ class CaseStore:
         return CaseStoreError(
             f"the case store {self.place} holds what cannot be read; put it back from a copy"
         )
+
+
+def _is_judged_twice(states: Iterable[Stream]) -> bool:
+    """Whether several cases judged the same transaction."""
+    seen: set[tuple[str, str]] = set()
+    for one in states:
+        if isinstance(one, Case):
+            mine = {(one.subject.feed, name) for name in one.judged}
+            if not seen.isdisjoint(mine):
+                return True
+            seen |= mine
+    return False
 
 
 def _head(run: Run) -> tuple[int, str]:

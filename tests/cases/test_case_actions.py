@@ -10,11 +10,12 @@ from gpu_ops.case_alerts import shares
 from gpu_ops.case_book import Book
 from gpu_ops.case_events import Draft
 from gpu_ops.case_intake import take_in
-from gpu_ops.case_model import Case, CaseAlert, CaseRuleError
+from gpu_ops.case_model import Case, CaseAlert, CaseRuleError, Verdict
 from gpu_ops.case_ranking import case_table, expected_loss, is_overdue, queue, reason_weights
 from tests.cases.made_alerts import NOON, WEEK, payment, ring
 
 LATER = NOON + timedelta(hours=1)
+TICK = timedelta(microseconds=1)
 Action = Callable[[Book, Case], Draft]
 
 ACTIONS: dict[str, Action] = {
@@ -238,3 +239,45 @@ def test_a_name_is_one_line_and_a_reason_is_kept_as_typed() -> None:
             case_actions.assign(case, to=name, by="Bea", now=LATER)
     draft = case_actions.escalate(case, reason=" large,\nand odd ", by="Bea", now=LATER)
     assert draft.change.model_dump()["reason"] == "large,\nand odd"
+
+
+def test_a_reopened_case_judges_its_own_evidence_anew_and_is_due_anew() -> None:
+    book = book_of(payment("1", related=("2",)))
+    case = done(book, "close", "reopen")
+    assert (case.opened_at, case.due_at) == (LATER + TICK, LATER + WEEK)
+    assert (case.verdict, case.ticked, case.closed_at, case.reason) == (None, (), None, None)
+    again = case_actions.close(book, case, verdict="false", reason="r", by="A", now=LATER + WEEK)
+    assert again.change.model_dump()["transaction_ids"] == ("1", "2")
+    assert again.at == LATER + WEEK
+
+
+def test_nobody_works_on_a_case_whose_alerts_went_elsewhere() -> None:
+    book = book_of(payment("1"))
+    emptied = done(book)
+    take_in(book, [ring("young", ("1", "2")), ring("old", ("8",))], now=NOON, due=WEEK)
+    found = book.case(emptied.case_id)
+    assert found is not None
+    with pytest.raises(CaseRuleError, match=r"has no alerts any more; they went to another case"):
+        ACTIONS["assign"](book, found)
+    take_in(book, [], now=NOON, due=WEEK, merged={("card", "young"): "old"})
+    (merged,) = (one for one in book.cases() if one.state == "merged")
+    for action in ("assign", "escalate", "close"):
+        with pytest.raises(CaseRuleError, match=rf"merged into {merged.merged_into}; work there"):
+            ACTIONS[action](book, merged)
+
+
+def test_a_verdict_needs_a_word_and_a_transaction() -> None:
+    book = book_of(payment("1"))
+    case = done(book)
+
+    def close(verdict: Verdict, names: list[str] | None) -> None:
+        case_actions.close(
+            book, case, verdict=verdict, reason="r", by="A", now=LATER, transaction_ids=names
+        )
+
+    with pytest.raises(CaseRuleError, match="'maybe' is no verdict: confirmed, false, unsure"):
+        close("maybe", None)  # type: ignore[arg-type]
+    with pytest.raises(CaseRuleError, match="name at least one transaction"):
+        close("false", [])
+    with pytest.raises(CaseRuleError, match=r"no transaction …, …, …, …, … and 1 more"):
+        close("false", ["a", "b", "c", "d", "e", "f"])

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,37 @@ def test_what_was_based_on_an_older_state_is_refused(store: CaseStore) -> None:
     ):
         store.append([draft], seen={case.case_id: case.version})
     assert len(store.events()) == 3
+
+
+def test_who_judged_a_transaction_last_is_known_after_reading_too(store: CaseStore) -> None:
+    first = one_case(store)
+    store.append([closing(store, first)])
+    take_in_alerts(store, [ring("r", ("1", "3"))], now=NOON, due=WEEK)
+    (second,) = (one for one in store.book().cases() if one.is_work)
+
+    def judged(*names: str) -> Callable[[Book, Case], Draft]:
+        return lambda book, case: case_actions.close(
+            book, case, verdict="false", reason="r", by="A", now=NOON, transaction_ids=names
+        )
+
+    def judge() -> str | None:
+        return store.book().judge_of("card", "1")
+
+    change_case(store, second.case_id, judged("1"))
+    assert judge() == second.case_id
+    # What happens to the first one since is no verdict on it.
+    change_case(store, first.case_id, _reopening)
+    assert judge() == second.case_id
+    change_case(store, first.case_id, judged("2"))
+    assert judge() == second.case_id
+    change_case(store, first.case_id, _reopening)
+    book = store.book()
+    found = book.case(first.case_id)
+    assert found is not None
+    book.apply(judged("1")(book, found))
+    assert book.judge_of("card", "1") == first.case_id
+    change_case(store, first.case_id, judged("1"))
+    assert judge() == first.case_id
 
 
 def test_a_change_is_whole_or_not_at_all(store: CaseStore) -> None:
