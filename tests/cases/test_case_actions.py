@@ -281,3 +281,32 @@ def test_a_verdict_needs_a_word_and_a_transaction() -> None:
         close("false", [])
     with pytest.raises(CaseRuleError, match=r"no transaction …, …, …, …, … and 1 more"):
         close("false", ["a", "b", "c", "d", "e", "f"])
+
+
+def test_a_later_verdict_looks_later_also_where_another_clock_is_behind() -> None:
+    book = book_of(payment("1"))
+    first = done(book, "close")
+    # Whoever takes alerts in has a clock that is behind that of the one who closed.
+    take_in(
+        book, [payment("again").model_copy(update={"transaction_ids": ("1",)})], now=NOON, due=WEEK
+    )
+    reopened = done(book, "reopen")
+    again = case_actions.close(book, reopened, verdict="false", reason="r", by="A", now=NOON)
+    assert first.closed_at is not None
+    assert again.at == first.closed_at + 2 * TICK
+
+
+def test_a_verdict_on_what_another_case_judged_is_later_than_that() -> None:
+    book = book_of(payment("1", related=("2",)))
+    first = done(book, "close")
+    take_in(book, [ring("r", ("1", "3"))], now=NOON, due=WEEK)
+    (second,) = (one for one in book.cases() if one.is_work)
+
+    def close(*names: str) -> Draft:
+        return case_actions.close(
+            book, second, verdict="false", reason="r", by="A", now=NOON, transaction_ids=names
+        )
+
+    assert first.closed_at is not None
+    assert close("1").at == first.closed_at + TICK
+    assert close("3").at == NOON + TICK
