@@ -421,3 +421,15 @@ def test_a_case_that_lost_its_alerts_begins_anew_with_those_of_a_merged_ring() -
     ]
     (again,) = (one for one in book.cases() if one.case_id == emptied.case_id)
     assert (again.opened_at, again.due_at) == (NOON + WEEK, NOON + 2 * WEEK)
+
+
+def test_a_payment_of_a_ring_whose_case_is_closed_opens_a_case() -> None:
+    book = Book()
+    taken(book, ring("r", ("1", "2")), ring("weak", ("2", "5"), score=0.1))
+    closed(book, ring("r", ()), "confirmed", "1")
+    assert taken(book, payment("2")) == ["alert_joined"]
+    assert case_of(book, payment("2")).subject == ring_of("weak")
+    closed(book, ring("weak", ()), "confirmed", "5")
+    other = payment("2").model_copy(update={"alert_id": "tx-2-again"})
+    assert taken(book, other) == ["opened", "alert_joined"]
+    assert case_of(book, other).subject == entity("ada")

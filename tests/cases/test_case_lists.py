@@ -100,3 +100,14 @@ def test_until_when_an_account_is_allowed_is_the_latest_of_its_entries() -> None
     ]
     assert allowed_until(entries, "card") == {X: AT + timedelta(days=12)}
     assert allowed_until(entries, "aml") == {}
+
+
+def test_a_list_covers_its_own_feed_and_what_ends_before_it() -> None:
+    other = PAYMENT.model_copy(
+        update={"subject": Subject(kind="entity", feed="aml", name=X), "accounts": (X, Y)}
+    )
+    assert passing_entry([entry(X, "suppressed", 1), entry(Y, "allowed", 2)], other) is None
+    ring = PAYMENT.model_copy(update={"last_at": AT + timedelta(days=9)})
+    assert passing_entry([entry(X, "suppressed", 1)], ring) is None
+    shorter = PAYMENT.model_copy(update={"last_at": AT + timedelta(days=8)})
+    assert passing_entry([entry(X, "suppressed", 1)], shorter) is not None
