@@ -68,6 +68,12 @@ def test_the_earliest_of_an_interval_keep_their_block(
     assert FOUR["decision"].to_list().count("block") == 4
 
 
+def test_time_decides_before_the_id() -> None:
+    table = rows(("1", 9, "block"), ("2", 3, "block"), ("3", 3, "block"))
+    decision = capped_blocks(table, cap=1, interval=HOUR).decision
+    assert decision.to_list() == ["alert", "block", "alert"]
+
+
 def test_what_was_used_before_counts() -> None:
     capped = capped_blocks(FOUR, cap=2, interval=HOUR, used={NINE: 1, NINE - HOUR: 7})
     assert capped.lowered == 2

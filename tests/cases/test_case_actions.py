@@ -310,3 +310,28 @@ def test_a_verdict_on_what_another_case_judged_is_later_than_that() -> None:
     assert first.closed_at is not None
     assert close("1").at == first.closed_at + TICK
     assert close("3").at == NOON + TICK
+
+
+def test_a_case_that_lost_its_alerts_is_in_no_table() -> None:
+    book = book_of(payment("1"))
+    take_in(book, [ring("r", ("1", "2"))], now=NOON, due=WEEK)
+    assert len(list(book.cases())) == 2
+    table = case_table(book.cases(), capacity=1)
+    assert table.select("ring_id", "place").rows() == [("r", 1)]
+
+
+def test_of_equals_the_case_that_was_opened_first_comes_first() -> None:
+    book = Book()
+    for place, name in enumerate(("cyd", "ada", "bea", "dan")):
+        at = NOON + timedelta(hours=place)
+        take_in(book, [payment(name, name)], now=at, due=WEEK)
+    names = [one.subject.name.split(":")[-1] for one in queue(book.cases())]
+    assert names == ["cyd", "ada", "bea", "dan"]
+
+
+def test_the_longest_name_and_reason_are_kept() -> None:
+    case = done(book_of(payment("1")))
+    draft = case_actions.escalate(case, reason="y" * 2_000, by="x" * 200, now=LATER)
+    assert (len(draft.by), draft.change.kind) == (200, "escalated")
+    with pytest.raises(CaseRuleError, match="a reason of 2001 characters is too long; at most 2"):
+        case_actions.escalate(case, reason="y" * 2_001, by="x", now=LATER)

@@ -6,7 +6,7 @@ import pytest
 
 from fraud_assets.cases_cli import _named
 from gpu_ops.case_book import Book
-from gpu_ops.case_lists import allowed_until, passing_entry, put_on_list
+from gpu_ops.case_lists import allowed_until, passing_entry, put_on_list, take_off_list
 from gpu_ops.case_model import CaseAlert, CaseRuleError, ListEntry, ListKind, Subject
 from tests.cases.made_lake import AT
 
@@ -111,3 +111,23 @@ def test_a_list_covers_its_own_feed_and_what_ends_before_it() -> None:
     assert passing_entry([entry(X, "suppressed", 1)], ring) is None
     shorter = PAYMENT.model_copy(update={"last_at": AT + timedelta(days=8)})
     assert passing_entry([entry(X, "suppressed", 1)], shorter) is not None
+
+
+def test_after_an_entry_was_ended_a_shorter_one_may_be_made() -> None:
+    book, subject = Book(), Subject(kind="entity", feed="card", name=X)
+
+    def put(kind: ListKind, days: int) -> None:
+        until = AT + timedelta(days=days)
+        book.apply(put_on_list(book, subject, kind, until=until, by="A", reason="r", now=AT))
+
+    put("suppressed", 9)
+    put("allowed", 3)
+    with pytest.raises(CaseRuleError, match="it is suppressed until 2024-03-11 12:00 UTC already"):
+        put("suppressed", 9)
+    first = min(book.entries(), key=lambda one: one.version)
+    book.apply(take_off_list(first, by="B", reason="back", now=AT))
+    put("suppressed", 2)
+    with pytest.raises(CaseRuleError, match="was ended on 2024-03-02 12:00 UTC by B"):
+        take_off_list(
+            next(one for one in book.entries() if one.ended_at), by="B", reason="r", now=AT
+        )

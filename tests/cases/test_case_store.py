@@ -141,6 +141,40 @@ def test_a_change_is_whole_or_not_at_all(store: CaseStore) -> None:
     assert list(store.book().entries()) == []
 
 
+def test_what_fails_halfway_leaves_nothing(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = one_case(store)
+    with monkeypatch.context() as patch:
+        patch.setattr("resources.case_store._replace", lambda *_: 1 // 0)  # After the events.
+        with pytest.raises(ZeroDivisionError):
+            store.append([closing(store, case)])
+    assert len(store.events()) == 2
+    assert store.unlanded() == []
+    assert store.problems() == []
+
+
+def test_a_closing_without_a_transaction_has_no_labels(store: CaseStore) -> None:
+    case = one_case(store)
+    store.append([closing(store, case)])
+    again = [payment("3", related=("1",)).model_copy(update={"transaction_ids": ("3", "1")})]
+    take_in_alerts(store, again, now=NOON, due=WEEK)
+    (second,) = (one for one in store.book().cases() if one.is_work)
+    draft = closing(store, second)
+    (event,) = store.unlanded()
+    store.note_landed(event.number, "landing/card-labels/a.csv")
+    empty = draft.change.model_copy(update={"transaction_ids": ()})
+    store.append([draft.model_copy(update={"change": empty})])
+    assert store.unlanded() == []
+
+
+def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
+    file = tmp_path / "what?mode=ro#%41" / "cases 1.sqlite"
+    one_case(CaseStore(SqliteDatabase(file)))
+    assert file.exists()
+    assert len(CaseStore(SqliteDatabase(file)).events()) == 2
+
+
 def test_labels_wait_until_they_have_landed(store: CaseStore) -> None:
     case = one_case(store)
     (event,) = store.append([closing(store, case)])
