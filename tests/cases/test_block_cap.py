@@ -192,6 +192,14 @@ def test_what_an_earlier_upload_used_counts_and_its_own_earlier_scores_do_not(
     assert decided(versions, settings, third, "third") == ["alert", "alert", "block"]
 
 
+def test_an_upload_that_is_scored_again_does_not_count_against_itself(tmp_path: Path) -> None:
+    versions, settings = lake_of(tmp_path, blocks_per_interval=1)
+    mine = rows(("1", 1, "block"), ("2", 2, "alert"))
+    scored(versions, "mine", mine)
+    assert decided(versions, settings, mine, "mine") == ["block", "alert"]
+    assert decided(versions, settings, mine, "other") == ["alert", "alert"]
+
+
 def test_other_feeds_and_rows_in_sample_use_nothing_up(tmp_path: Path) -> None:
     versions, settings = lake_of(tmp_path, blocks_per_interval=1)
     scored(versions, "other", FOUR, feed="aml")

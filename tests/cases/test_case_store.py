@@ -175,6 +175,17 @@ def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
     assert len(CaseStore(SqliteDatabase(file)).events()) == 2
 
 
+def test_who_reads_sees_one_moment(store: CaseStore) -> None:
+    case = one_case(store)
+    count = "SELECT count(*) FROM case_events"
+    with store._database.reading() as run:
+        assert run is not None
+        assert run(count, ()) == [(2,)]
+        store.append([closing(store, case)])
+        assert run(count, ()) == [(2,)]
+    assert len(store.events()) == 3
+
+
 def test_labels_wait_until_they_have_landed(store: CaseStore) -> None:
     case = one_case(store)
     (event,) = store.append([closing(store, case)])
@@ -342,6 +353,20 @@ def test_nobody_changes_the_log(store: CaseStore) -> None:
     assert len(store.events()) == 2
 
 
+def test_nobody_empties_the_log_of_a_server(postgres_url: str) -> None:
+    store = CaseStore.at(CaseLocation.parse(postgres_url))
+    one_case(store)
+    with pytest.raises(CaseStoreError, match="append-only"), store._database.writing() as run:
+        run("TRUNCATE case_events", ())
+    assert len(store.events()) == 2
+
+
+def test_what_a_driver_tells_of_a_password_is_not_repeated() -> None:
+    location = CaseLocation.parse("postgresql://ada:s3%40cret@db.example/cases")
+    told = PostgresDatabase(location)._told(Exception("cannot use s3@cret for ada\n"))
+    assert told == "cannot use <secret> for ada; check FRAUD_CASES_URL and the server"
+
+
 def test_a_log_that_was_changed_all_the_same_is_found(sqlite_url: str) -> None:
     store = CaseStore.at(CaseLocation.parse(sqlite_url))
     one_case(store)
@@ -411,6 +436,7 @@ def test_a_connection_that_breaks_before_the_answer_promises_nothing(postgres_ur
     with pytest.raises(CaseStoreError, match="kept whole or not at all; look before") as caught:
         _write_and_be_cut_off(store)
     assert "Nothing was changed" not in str(caught.value)
+    assert caught.value.__cause__ is None
     # The next one connects anew.
     assert len(store.events()) == 2
 
