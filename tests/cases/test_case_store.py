@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from fraud_assets.case_work import change_case, take_in_alerts
+from fraud_assets.case_work import change_case, change_lists, take_in_alerts
 from gpu_ops import case_actions
 from gpu_ops.case_book import Book
 from gpu_ops.case_events import Draft
@@ -490,3 +490,23 @@ def test_an_address_needs_a_server() -> None:
     with pytest.raises(ValueError, match="needs an address"):
         PostgresDatabase(CaseLocation(Path("x")))
     assert CaseLocation(None, SecretStr("postgresql://h/d")).password is None
+
+
+def test_a_list_is_looked_at_anew_after_whoever_was_first(
+    store: CaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(book: Book) -> Draft:
+        until = NOON + WEEK
+        return put_on_list(book, entity("x"), "allowed", until=until, by="B", reason="r", now=NOON)
+
+    other, appended = CaseStore(store._database), store.append
+
+    def overtaken(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(store, "append", appended)
+        change_lists(other, put)
+        return appended(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "append", overtaken)
+    with pytest.raises(CaseRuleError, match="it is allowed until 2024-03-09 12:00 UTC already"):
+        change_lists(store, put)
+    assert len(store.entries()) == 1
