@@ -11,7 +11,7 @@ from fraud_assets import layers, pictures
 from fraud_assets.described import described
 from fraud_assets.drift import drift_of
 from fraud_assets.feeds import load_feeds
-from fraud_assets.fuse import fused
+from fraud_assets.fuse import block_turn, fused
 from fraud_assets.labels import FeedLabels
 from fraud_assets.measure import StepMeter
 from fraud_assets.metadata import PREVIEW_ROWS, MadeOf
@@ -121,31 +121,32 @@ def augmented_transactions(
         scored = score_upload(sources, scorer, settings, scratch)
         # All that is said by now; `label_known_at` tells of each when it counts.
         labelled = FeedLabels.of(versions, sources.feed).at(versions, scored, None)
-        table, lowered = fused(labelled, settings)
-        attempt = versions.begin(
-            layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
-        )
-        staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
-        noted = notes_of(rules, sources.raw, sources.prepped, staged)
-        rejected = rejected_label(attempt)
-        draft = Draft(
-            attempt=attempt,
-            checks=[
-                AUGMENTED.evaluate(staged, rejected),
-                same_rows_check(staged, sources.raw, rejected),
-                models_fit_check(scorer),
-            ],
-            inputs=inputs_of(raw, prepped, scorer),
-            metadata={
-                **_metadata(staged, scorer),
-                **drift_of(versions, upload.feed, raw, staged, scorer),
-                **recommendations(staged, scorer, settings),
-                **lowered,
-                **rules_shown(noted),
-            },
-            extra={"reasons_version": REASONS_VERSION, **noted},
-        )
-        yield from publish(versions, draft, meter)
+        with block_turn(lake, settings, upload.feed) as guard:
+            table, lowered = fused(labelled, versions, settings, upload.feed, upload.key)
+            attempt = versions.begin(
+                layers.upload_slot(NAME, upload.feed, upload.key), context.run.run_id
+            )
+            staged = attempt.write_table(table.select(list(AUGMENTED.schema.columns)))
+            noted = notes_of(rules, sources.raw, sources.prepped, staged)
+            rejected = rejected_label(attempt)
+            draft = Draft(
+                attempt=attempt,
+                checks=[
+                    AUGMENTED.evaluate(staged, rejected),
+                    same_rows_check(staged, sources.raw, rejected),
+                    models_fit_check(scorer),
+                ],
+                inputs=inputs_of(raw, prepped, scorer),
+                metadata={
+                    **_metadata(staged, scorer),
+                    **drift_of(versions, upload.feed, raw, staged, scorer),
+                    **recommendations(staged, scorer, settings),
+                    **lowered,
+                    **rules_shown(noted),
+                },
+                extra={"reasons_version": REASONS_VERSION, **noted},
+            )
+            yield from publish(versions, draft, meter, guard=guard)
 
 
 def _same_generation(versions: Versions, feed: str, key: str) -> tuple[Manifest, Manifest]:

@@ -12,6 +12,7 @@ from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
     from resources.case_store import CaseStore
+    from resources.lake import Lake
     from resources.settings import Settings
 
 _Arguments = ParamSpec("_Arguments")
@@ -41,20 +42,45 @@ def told(command: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
     return told_plainly(called)
 
 
-def opened() -> "tuple[Settings, CaseStore]":
+def opened(*, is_lost: bool = False) -> "tuple[Settings, CaseStore]":
     """The settings and the case store that they lead to.
+
+    Args:
+        is_lost: Whether the store may be one that was lost, as it is to be brought back.
 
     Raises:
         click.ClickException: They lead to none.
+        CaseStoreError: The store lacks what the last table of cases was made of: whatever is done
+            with it would begin a new log.
     """
     from resources.settings import Settings
 
     settings = Settings.load()
-    open_lake(settings)
+    lake = open_lake(settings)
     store = settings.open_cases(settings.lake)
     if store is None:
         raise click.ClickException(NO_STORE)
+    if not is_lost:
+        _refuse_lost(store, lake)
     return settings, store
+
+
+def _refuse_lost(store: "CaseStore", lake: "Lake") -> None:
+    from fraud_assets.case_due import head_of, last_readable
+    from fraud_assets.case_work import refuse_lost_store
+    from resources.errors import LakeUnavailableError
+    from resources.versions import Versions
+
+    try:
+        snapshot = last_readable(Versions(lake))
+    except LakeUnavailableError:
+        # Cases are decided while the lake is away, too. But nobody can tell then whether an empty
+        # store is a new one.
+        if store.digest_at(1) is None:
+            raise
+        return
+    if snapshot is not None:
+        refuse_lost_store(store, head_of(snapshot), f"{snapshot.slot}@{snapshot.number}")
 
 
 def moment_of(text: str) -> datetime:

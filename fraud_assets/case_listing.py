@@ -15,6 +15,7 @@ from gpu_ops.case_events import Event
 from gpu_ops.case_lists import is_active
 from gpu_ops.case_model import Case, CaseAlert, ListEntry, State, Subject
 from gpu_ops.case_ranking import expected_loss, is_overdue, queue, reason_weights
+from gpu_ops.case_words import in_a_line
 from gpu_ops.masking import masked
 from gpu_ops.reasons import REASONS
 
@@ -101,7 +102,7 @@ def show_lines(
         yield f"  assigned to {case.assignee}"
     if case.verdict is not None:
         yield f"  {case.verdict} on {len(case.ticked)} transactions by {case.closed_by}"
-        yield f"  because: {case.reason}"
+        yield f"  because: {in_a_line(case.reason or '')}"
     if case.follows is not None:
         yield f"  follows {case.follows}"
     if case.merged_into is not None:
@@ -151,7 +152,7 @@ def entry_lines(entries: Iterable[ListEntry], now: datetime) -> Iterator[str]:
         yield (
             f"{one.entry_id}  {one.list_kind}  {_subject(one.subject, full=False)}  "
             f"until {_when(one.until)}{force}  {len(one.passed_over)} alerts passed over  "
-            f"{one.by}: {one.reason}"
+            f"{one.by}: {in_a_line(one.reason)}"
         )
 
 

@@ -17,6 +17,7 @@ from fraud_assets.command_line import print_lines
 
 if TYPE_CHECKING:
     from gpu_ops.case_book import Book
+    from gpu_ops.case_events import Draft
     from gpu_ops.case_model import ListKind, Subject
 
 _until_option = click.option(
@@ -56,14 +57,15 @@ def allow(*, whom: str, until: str, by: str, reason: str) -> None:
 @told
 def lift(*, entry_id: str, by: str, reason: str) -> None:
     """End a suppression or an allowance before it runs out."""
-    from fraud_assets.case_work import find_entry
+    from fraud_assets.case_work import change_lists, find_entry
     from gpu_ops.case_lists import take_off_list
 
-    _, store = opened()
-    entry = find_entry(store.book(), entry_id)
-    draft = take_off_list(entry, by=by, reason=reason, now=datetime.now(UTC))
-    store.append([draft], seen={entry.entry_id: entry.version})
-    print_lines([f"{entry.entry_id} is lifted; what comes from now on alerts again"])
+    def make(book: "Book") -> "Draft":
+        entry = find_entry(book, entry_id)
+        return take_off_list(entry, by=by, reason=reason, now=datetime.now(UTC))
+
+    event = change_lists(opened()[1], make)
+    print_lines([f"{event.stream} is lifted; what comes from now on alerts again"])
 
 
 @click.command()
@@ -82,21 +84,19 @@ def suppressions(*, as_json: bool) -> None:
 
 
 def _put_on_list(kind: "ListKind", whom: str, until: str, by: str, reason: str) -> None:
+    from fraud_assets.case_work import change_lists
     from gpu_ops.case_lists import put_on_list
 
     _, store = opened()
-    book = store.book()
-    draft = put_on_list(
-        book,
-        _subject(book, whom, store.place),
-        kind,
-        until=moment_of(until),
-        by=by,
-        reason=reason,
-        now=datetime.now(UTC),
-    )
-    store.append([draft], after=book.number)
-    print_lines([f"{draft.stream} is in force until {moment_of(until):%Y-%m-%d %H:%M} UTC"])
+    end = moment_of(until)
+
+    def make(book: "Book") -> "Draft":
+        subject = _subject(book, whom, store.place)
+        now = datetime.now(UTC)
+        return put_on_list(book, subject, kind, until=end, by=by, reason=reason, now=now)
+
+    event = change_lists(store, make)
+    print_lines([f"{event.stream} is in force until {end:%Y-%m-%d %H:%M} UTC"])
 
 
 def _subject(book: "Book", whom: str, place: str) -> "Subject":

@@ -32,17 +32,9 @@ def log_table(events: Sequence[Event]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 
-def restore(store: CaseStore, log: pl.DataFrame) -> int:
-    """Append to a store what the log in the lake has and the store has not; how many events.
-
-    Args:
-        store: Empty, or an older copy of the one that the log is from.
-        log: As `log_table` made it.
-
-    Raises:
-        CaseStoreError: The log is damaged, or the store went another way since.
-    """
-    events = [
+def events_of(log: pl.DataFrame) -> list[Event]:
+    """The events of a log as `log_table` made it, or of some of its rows."""
+    return [
         Event(
             stream=stream,
             at=at,
@@ -54,6 +46,19 @@ def restore(store: CaseStore, log: pl.DataFrame) -> int:
         )
         for number, stream, at, by, change, before, digest in log.iter_rows()
     ]
+
+
+def restore(store: CaseStore, log: pl.DataFrame) -> int:
+    """Append to a store what the log in the lake has and the store has not; how many events.
+
+    Args:
+        store: Empty, or an older copy of the one that the log is from.
+        log: As `log_table` made it.
+
+    Raises:
+        CaseStoreError: The log is damaged, or the store went another way since.
+    """
+    events = events_of(log)
     broken = first_broken(events)
     if broken is not None:
         raise CaseStoreError(f"event {broken} of the log in the lake is not what was appended")

@@ -13,6 +13,7 @@ from gpu_ops.case_events import (
     Reopened,
     SubjectChanged,
 )
+from gpu_ops.case_words import in_a_line
 
 
 def told(change: Change) -> str:
@@ -44,11 +45,11 @@ def _decision(change: Change) -> str:
         case Assigned(to=to):
             return f"assigned to {to}"
         case Escalated(reason=reason, to=to):
-            return f"escalated{'' if to is None else f' to {to}'}: {reason}"
+            return f"escalated{'' if to is None else f' to {to}'}: {in_a_line(reason)}"
         case Closed(verdict=verdict, reason=reason, transaction_ids=ticked):
-            return f"closed as {verdict} on {len(ticked)} transactions: {reason}"
+            return f"closed as {verdict} on {len(ticked)} transactions: {in_a_line(reason)}"
         case Reopened(reason=reason):
-            return f"reopened: {reason}"
+            return f"reopened: {in_a_line(reason)}"
     return change.kind.replace("_", " ")
 
 

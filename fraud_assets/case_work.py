@@ -12,7 +12,7 @@ from gpu_ops.case_book import Book
 from gpu_ops.case_events import Draft, Event
 from gpu_ops.case_intake import MergedRings, take_in
 from gpu_ops.case_model import Case, CaseAlert, CaseRuleError, ListEntry
-from resources.case_store import CaseConflictError, CaseStore, CaseStoreError
+from resources.case_store import CaseConflictError, CasesMovedError, CaseStore, CaseStoreError
 
 _TRIES: Final = 5
 
@@ -64,7 +64,7 @@ def take_in_alerts(
             return TakenIn(book, 0, 0, 0, 0)
         try:
             store.append(drafts, after=number)
-        except CaseConflictError:
+        except CasesMovedError:
             continue
         return _told(book, drafts)
     raise CaseConflictError(
@@ -102,20 +102,58 @@ def change_case(
         make: What happens, made of all cases and this one.
         version: The version that the person saw; None: the one that is read now.
 
+    The rules look at other cases too, such as one about the same subject that is open. So what is
+    made up holds for the whole book or not at all: after whatever else happened meanwhile it is
+    made up anew, a few times.
+
     Raises:
         CaseRuleError: There is no such case, or the rules are against it.
-        CaseConflictError: The case changed since; nothing was done.
+        CaseConflictError: The case changed since, or others did again and again; nothing was done.
         CaseStoreError: The store cannot be used.
     """
-    book = store.book()
-    case = find_case(book, prefix, store.place)
-    if version is not None and version != case.version:
-        raise CaseConflictError(
-            f"{case.case_id} was changed since version {version}, it has version {case.version} "
-            "now; nothing was changed, look at it again"
-        )
-    (event,) = store.append([make(book, case)], seen={case.case_id: case.version})
-    return event
+    seen = version
+    for _ in range(_TRIES):
+        book = store.book()
+        case = find_case(book, prefix, store.place)
+        if seen is not None and seen != case.version:
+            raise CaseConflictError(
+                f"{case.case_id} was changed since version {seen}, it has version {case.version} "
+                "now; nothing was changed, look at it again"
+            )
+        # The ids of cases that are opened meanwhile may begin alike.
+        prefix, seen = case.case_id, case.version
+        draft = make(book, case)
+        try:
+            (event,) = store.append([draft], after=book.number, seen={case.case_id: seen})
+        except CasesMovedError:
+            continue
+        return event
+    raise _overtaken_again()
+
+
+def change_lists(store: CaseStore, make: Callable[[Book], Draft]) -> Event:
+    """Do something with a list, made of the lists as they are when it is done.
+
+    Raises:
+        CaseRuleError: The rules are against it.
+        CaseConflictError: Cases or lists changed again and again meanwhile; nothing was done.
+        CaseStoreError: The store cannot be used.
+    """
+    for _ in range(_TRIES):
+        book = store.book()
+        draft = make(book)
+        try:
+            (event,) = store.append([draft], after=book.number)
+        except CasesMovedError:
+            continue
+        return event
+    raise _overtaken_again()
+
+
+def _overtaken_again() -> CaseConflictError:
+    return CaseConflictError(
+        f"the cases changed {_TRIES} times meanwhile; nothing was changed, try again in a moment"
+    )
 
 
 def find_case(book: Book, prefix: str, place: str) -> Case:

@@ -235,7 +235,7 @@ def restore() -> None:
     from fraud_assets.case_log import restore as bring_back
     from resources.versions import Versions
 
-    settings, store = opened()
+    settings, store = opened(is_lost=True)
     versions = Versions(open_lake(settings))
     snapshot = last_readable(versions)
     if snapshot is None:

@@ -4,7 +4,7 @@ A model that goes wrong, or a feed that does, must not stop all payments. Beyond
 that is to be blocked becomes an alert, and is counted.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -36,7 +36,7 @@ def capped_blocks(
     cap: int | None,
     interval: timedelta,
     used: Mapping[datetime, int] | None = None,
-    allowed: Collection[str] = (),
+    allowed: Mapping[str, datetime] | None = None,
 ) -> Capped:
     """Lower the decisions `block` that go beyond a cap, or meet an allowed account, to `alert`.
 
@@ -48,8 +48,9 @@ def capped_blocks(
         rows: `transaction_id`, `occurred_at`, `decision` (String, may be null), `payer`, `payee`.
         cap: Most blocks an interval; None: no cap.
         interval: Its length, a microsecond at least.
-        used: Blocks of intervals that were given before.
-        allowed: Accounts whose payments are never blocked automatically.
+        used: Blocks of intervals that were given before, as `blocks_by_interval` counts them.
+        allowed: Account to the moment of event time, UTC, before which its payments are not
+            blocked automatically.
 
     Returns:
         Decisions in the order of the rows.
@@ -59,16 +60,19 @@ def capped_blocks(
     """
     if cap is not None and cap < 0:
         raise ValueError(f"a cap of {cap} blocks makes no sense; expected 0 or more")
-    if interval <= timedelta(0):
-        raise ValueError(f"an interval of {interval} has no length")
-    length = interval // _MICROSECOND
-    start = pl.col("occurred_at").dt.epoch("us") // length * length
-    is_allowed = pl.col("payer").is_in(list(allowed)) | pl.col("payee").is_in(list(allowed))
+    start = _start(interval)
+    until = dict(allowed or {})
     blocks = (
         rows.lazy()
         .with_row_index("row")
         .filter(pl.col("decision") == BLOCK)
-        .select("row", "occurred_at", "transaction_id", is_allowed=is_allowed, interval=start)
+        .select(
+            "row",
+            "occurred_at",
+            "transaction_id",
+            is_allowed=_is_allowed("payer", until) | _is_allowed("payee", until),
+            interval=start,
+        )
         .sort("occurred_at", "transaction_id")
         .with_columns(place=(~pl.col("is_allowed")).cast(pl.Int64).cum_sum().over("interval"))
         .collect()
@@ -84,6 +88,41 @@ def capped_blocks(
     # `scatter` writes in place, and the caller keeps its own decisions.
     decision = rows["decision"].clone().scatter(lowered["row"], ALERT)
     return Capped(decision, lowered.height, {_moment(name): n for name, n in total.items()})
+
+
+def blocks_by_interval(rows: pl.LazyFrame, interval: timedelta) -> dict[datetime, int]:
+    """Interval's first moment, UTC, to how many rows with the decision `block` fall into it.
+
+    Args:
+        rows: `occurred_at`, `decision`.
+        interval: As in `capped_blocks`.
+
+    Raises:
+        ValueError: The interval is not positive.
+    """
+    found = (
+        rows.filter(pl.col("decision") == BLOCK)
+        .group_by(interval=_start(interval))
+        .len()
+        .collect(engine="streaming")
+    )
+    return {_moment(start): count for start, count in found.iter_rows()}
+
+
+def _start(interval: timedelta) -> pl.Expr:
+    """The first moment of the interval that a row falls into, in microseconds since 1970."""
+    if interval <= timedelta(0):
+        raise ValueError(f"an interval of {interval} has no length")
+    length = interval // _MICROSECOND
+    return pl.col("occurred_at").dt.epoch("us") // length * length
+
+
+def _is_allowed(party: str, until: Mapping[str, datetime]) -> pl.Expr:
+    """Whether a party of the row is allowed at the row's own time."""
+    if not until:
+        return pl.lit(value=False)
+    end = pl.col(party).replace_strict(until, default=None, return_dtype=pl.Datetime("us", "UTC"))
+    return (pl.col("occurred_at") < end).fill_null(value=False)
 
 
 def _microseconds(moment: datetime) -> int:

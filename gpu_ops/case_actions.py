@@ -79,7 +79,7 @@ def close(
                 + (f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else "")
             )
     change = Closed(verdict=verdict, reason=told_why(reason), transaction_ids=tuple(ticked))
-    return _draft(case, change, by, now)
+    return _draft(case, change, by, max(now, *_after_judges(book, case, ticked)))
 
 
 def reopen(book: Book, case: Case, *, reason: str, by: str, now: datetime, due: timedelta) -> Draft:
@@ -97,6 +97,14 @@ def reopen(book: Book, case: Case, *, reason: str, by: str, now: datetime, due: 
             f"{other.case_id} about the same {case.subject.kind} is open; work there"
         )
     return _draft(case, Reopened(reason=told_why(reason), due_at=now + due), by, now)
+
+
+def _after_judges(book: Book, case: Case, ticked: Sequence[str]) -> list[datetime]:
+    """From when on a verdict looks later than those of other cases on the same transactions."""
+    feed = case.subject.feed
+    judges = {judge for name in ticked if (judge := book.judge_of(feed, name)) is not None}
+    found = (book.case(judge) for judge in judges)
+    return [case.changed_at, *(one.changed_at + _TICK for one in found if one is not None)]
 
 
 def _must_be_open(case: Case) -> None:

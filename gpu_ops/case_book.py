@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
-from gpu_ops.case_events import NO_EVENT, Draft, Event
+from gpu_ops.case_events import NO_EVENT, Closed, Draft, Event
 from gpu_ops.case_fold import Stream, applied
 from gpu_ops.case_model import Case, CaseAlert, ListEntry, Subject
 
@@ -31,13 +31,25 @@ class Book:
     _alerts_of: dict[tuple[str, str], list[CaseAlert]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, states: Iterable[Stream], number: int, digest: str) -> "Book":
-        """The book of stored states, which are those after event `number`."""
+    def of(
+        cls, states: Iterable[Stream], number: int, digest: str, closings: Iterable[Event] = ()
+    ) -> "Book":
+        """The book of stored states, which are those after event `number`.
+
+        Args:
+            states: In any order.
+            number: The last event.
+            digest: That event's digest.
+            closings: The closings of cases that judged a transaction which others judged too, in
+                order: the states do not tell who of them was the last.
+        """
         book = cls(number, digest)
-        # Cases in the order in which they last changed, so that the last one about a subject is
-        # the last in its list.
         for state in sorted(states, key=lambda one: one.version):
             book._take(state)
+        for event in closings:
+            case = book.case(event.stream)
+            if case is not None and isinstance(event.change, Closed):
+                book._judge(case, event.change.transaction_ids)
         return book
 
     def cases(self) -> Iterator[Case]:
@@ -117,10 +129,16 @@ class Book:
             if alert.alert_id not in known:
                 self._take_alert(alert, state.case_id)
         self._homes.update(dict.fromkeys(state.passed_over, state.case_id))
-        for name in state.judged if before is None else state.judged[len(before.judged) :]:
-            self._judged[state.subject.feed, name] = state.case_id
+        if before is None:
+            self._judge(state, state.judged)
+        elif state.closed_at != before.closed_at:
+            self._judge(state, state.ticked)
         for subject in state.subjects:
             self._index(subject, state.case_id)
+
+    def _judge(self, case: Case, transaction_ids: Iterable[str]) -> None:
+        for name in transaction_ids:
+            self._judged[case.subject.feed, name] = case.case_id
 
     def _take_alert(self, alert: CaseAlert, case_id: str) -> None:
         is_new = alert.alert_id not in self._homes

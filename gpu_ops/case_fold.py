@@ -77,7 +77,9 @@ def applied(state: Stream | None, event: Event) -> Stream:
         return _entry(state, event)
     if isinstance(state, Case):
         updates = _updates(state, event)
-        return state.model_copy(update={**updates, "version": event.number, "changed_at": event.at})
+        # Of two clocks one may be behind: what comes next must not look older than what was.
+        updates |= {"version": event.number, "changed_at": max(event.at, state.changed_at)}
+        return state.model_copy(update=updates)
     raise _misplaced(event)
 
 

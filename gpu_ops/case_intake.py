@@ -5,7 +5,8 @@ An alert goes, by the first of these that fits,
 2. nowhere, where all its transactions are judged: the case that judged notes it;
 3. a transaction alert to the open case of the strongest ring that holds one of its transactions;
 4. to the open case of its subject;
-5. to a new case, which `follows` the last one closed about the subject.
+5. to a new case, which `follows` the last one closed about the subject, or about a ring that became
+   part of it.
 
 When a ring's alert comes after those of its transactions, these move over from cases that no person
 has touched. So without a person in between, the same alerts give the same cases in any order and
@@ -14,6 +15,7 @@ however they are split; `opened_at` alone tells when which came.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from gpu_ops.case_book import Book, case_id_of
@@ -105,7 +107,7 @@ class _Desk:
                 continue
             target = self._book.open_case(subject)
             if target is None:
-                last = self._book.last_closed(subject)
+                last = self._last_closed(subject)
                 self._do(
                     case.case_id,
                     SubjectChanged(subject=subject, follows=None if last is None else last.case_id),
@@ -152,6 +154,21 @@ class _Desk:
                 return None if into is None else into.subject
         return None
 
+    def _last_closed(self, subject: Subject) -> Case | None:
+        """The case closed last about a subject, or about a ring that merged into it since."""
+        found = [self._book.last_closed(one) for one in (subject, *self._younger.get(subject, ()))]
+        closed = [one for one in found if one is not None]
+        return max(closed, key=lambda one: (one.closed_at, one.version), default=None)
+
+    @cached_property
+    def _younger(self) -> dict[Subject, list[Subject]]:
+        """Ring to those that merged into it, over whatever others."""
+        found: dict[Subject, list[Subject]] = {}
+        for feed, name in self._merged:
+            ring = Subject(kind="ring", feed=feed, name=name)
+            found.setdefault(self._line_of(ring), []).append(ring)
+        return found
+
     def _home(self, alert: CaseAlert) -> str:
         """The case that a new alert joins, opened where there is none."""
         ring = self._ring_case(alert)
@@ -161,7 +178,7 @@ class _Desk:
         case = self._book.open_case(subject)
         if case is not None and case.alerts:
             return case.case_id
-        last = self._book.last_closed(subject)
+        last = self._last_closed(subject)
         name = (
             case_id_of(subject, self._book.count_of(subject) + 1) if case is None else case.case_id
         )

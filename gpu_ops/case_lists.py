@@ -43,13 +43,18 @@ def passing_entry(entries: Iterable[ListEntry], alert: CaseAlert) -> ListEntry |
     return min(covering, key=lambda one: (one.made_at, one.entry_id), default=None)
 
 
-def allowed_accounts(entries: Iterable[ListEntry], moment: datetime) -> set[str]:
-    """Accounts whose payments are not blocked automatically at a moment of event time."""
-    return {
-        one.subject.name
-        for one in entries
-        if one.list_kind == "allowed" and one.subject.kind == "entity" and is_active(one, moment)
-    }
+def allowed_until(entries: Iterable[ListEntry], feed: str) -> dict[str, datetime]:
+    """Accounts of a feed whose payments are not blocked automatically, and how long each is so.
+
+    Returns:
+        Account to the moment of event time, UTC, before which it is allowed; the latest of several.
+    """
+    found: dict[str, datetime] = {}
+    for one in entries:
+        is_account = one.subject.kind == "entity" and one.subject.feed == feed
+        if one.list_kind == "allowed" and is_account and one.ended_at is None:
+            found[one.subject.name] = max(one.until, found.get(one.subject.name, one.until))
+    return found
 
 
 def put_on_list(
@@ -68,14 +73,20 @@ def put_on_list(
         book: What is known.
         subject: Whom.
         kind: `suppressed` or `allowed`.
-        until: What happens from then on alerts again, UTC.
+        until: What happens from then on alerts again, UTC; later than `now`.
         by: Who.
         reason: Why.
         now: When, UTC.
 
     Raises:
-        CaseRuleError: It is on that list already, or name or reason say nothing.
+        CaseRuleError: The end is not to come, it is on that list already, or name or reason say
+            nothing.
     """
+    if until <= now:
+        raise CaseRuleError(
+            f"the end {until:%Y-%m-%d %H:%M} UTC is over already, so the entry would cover nothing "
+            "that is to come; give a later one"
+        )
     about = [one for one in book.entries() if one.subject == subject]
     for one in about:
         if one.list_kind == kind and one.ended_at is None and one.until >= until:

@@ -95,7 +95,7 @@ class Case(Fixed):
         reason: Why.
         merged_into: The case that took its alerts.
         version: The number of its last event.
-        changed_at: When that happened, UTC.
+        changed_at: When that happened, UTC, or what was before it by a clock that is ahead.
     """
 
     case_id: str

@@ -60,13 +60,13 @@ def reason_weights(case: Case) -> list[tuple[str, float]]:
     An alert counts by its expected loss, or by score x amount where nothing tells that. The shares
     add up to 1.
     """
-    losses = [one.score * one.amount if one.loss is None else one.loss for one in case.alerts]
+    telling = [one for one in case.alerts if one.reasons]
+    losses = [one.score * one.amount if one.loss is None else one.loss for one in telling]
     parts = losses if sum(losses) > 0.0 else [1.0] * len(losses)
-    total = sum(part for part, one in zip(parts, case.alerts, strict=True) if one.reasons)
     weights: dict[str, float] = {}
-    for part, alert in zip(parts, case.alerts, strict=True):
+    for part, alert in zip(parts, telling, strict=True):
         for code, share in alert.reasons:
-            weights[code] = weights.get(code, 0.0) + share * part / (total or 1.0)
+            weights[code] = weights.get(code, 0.0) + share * part / sum(parts)
     return sorted(weights.items(), key=lambda one: (-one[1], one[0]))
 
 

@@ -14,24 +14,29 @@ def named(name: str) -> str:
     Raises:
         CaseRuleError: It is blank, too long, or has characters that do not print.
     """
-    return _checked(name, "a name", LONGEST_NAME)
+    return _checked(name, "a name", LONGEST_NAME, besides="")
 
 
 def told_why(reason: str) -> str:
-    """A reason without blanks around it.
+    """A reason without blanks around it; it may have several lines.
 
     Raises:
         CaseRuleError: As `named`.
     """
-    return _checked(reason, "a reason", LONGEST_REASON)
+    return _checked(reason, "a reason", LONGEST_REASON, besides="\n\t")
 
 
-def _checked(text: str, what: str, longest: int) -> str:
+def in_a_line(reason: str) -> str:
+    """A reason in one line: its own lines must not look like those of the log it is shown in."""
+    return " ".join(reason.split())
+
+
+def _checked(text: str, what: str, longest: int, *, besides: str) -> str:
     bare = text.strip()
     if not bare:
         raise CaseRuleError(f"{what} must not be blank")
     if len(bare) > longest:
         raise CaseRuleError(f"{what} of {len(bare)} characters is too long; at most {longest}")
-    if not all(letter.isprintable() or letter in "\n\t" for letter in bare):
+    if not all(letter.isprintable() or letter in besides for letter in bare):
         raise CaseRuleError(f"{what} must not hold characters that do not print")
     return bare

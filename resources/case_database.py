@@ -22,6 +22,13 @@ class CaseConflictError(CaseStoreError):
     """Somebody else changed what this change was based on; nothing was changed."""
 
 
+class CasesMovedError(CaseConflictError):
+    """Something else happened to cases or lists meanwhile; made up anew, the change may still fit.
+
+    Nothing was changed.
+    """
+
+
 class Database(Protocol):
     """Transactions: each is done whole or not at all, also where the process is killed."""
 

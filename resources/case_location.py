@@ -37,6 +37,11 @@ class CaseLocation:
         if separator and scheme in _POSTGRES:
             if not _is_whole(text):
                 raise ValueError(f"the address names no host and database; {EXPECTED}")
+            if not _is_coded(text):
+                raise ValueError(
+                    "the address has a user or password that is not percent-encoded, such as %40 "
+                    f"for @ and %25 for %; {EXPECTED}"
+                )
             return cls(None, SecretStr(text))
         raise ValueError(f"it names no case store; {EXPECTED}")
 
@@ -63,3 +68,13 @@ def _is_whole(text: str) -> bool:
         return bool(parts.hostname) and parts.path not in {"", "/"} and (parts.port or 1) > 0
     except ValueError:
         return False
+
+
+def _is_coded(text: str) -> bool:
+    """Whether the driver reads user and password as they are read here: its errors tell the rest.
+
+    It takes all behind the first @ for the server's name, and refuses other signs with the word
+    that they stand in.
+    """
+    user, _, _ = urlsplit(text).netloc.rpartition("@")
+    return "@" not in user and re.search(r"%(?![0-9A-Fa-f]{2})|%00", user) is None

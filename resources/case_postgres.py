@@ -85,7 +85,7 @@ class PostgresDatabase:
                 for statement in schema(_GUARDS):
                     run(statement, ())
             yield run
-            connection.commit()
+            self._commit(connection)
 
     @contextmanager
     def _connected(self, doing: str) -> Iterator[_Connection]:
@@ -108,6 +108,15 @@ class PostgresDatabase:
             raise CaseStoreError(
                 f"cannot {doing} the case store {self.place}: {self._told(error)}. "
                 "Nothing was changed."
+            ) from None
+
+    def _commit(self, connection: _Connection) -> None:
+        try:
+            connection.commit()
+        except _driver().Error as error:
+            raise CaseStoreError(
+                f"the connection to the case store {self.place} broke while a change was kept: "
+                f"{self._told(error)}. It was kept whole or not at all; look before you repeat it"
             ) from None
 
     def _told(self, error: Exception) -> str:

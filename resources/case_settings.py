@@ -36,11 +36,11 @@ class CaseSettings(BaseModel):
     blocks_per_interval: int | None = Field(
         default=None,
         ge=0,
-        description="Automatic blocks recommended an interval at most; the rest become alerts. "
-        "Unset: no cap.",
+        description="Automatic blocks recommended an interval at most, in each feed; the rest "
+        "become alerts. Unset: no cap.",
     )
     block_interval_minutes: int = Field(
-        default=60, ge=1, description="Length of that interval, in minutes."
+        default=60, ge=1, le=525_600, description="Length of that interval, in minutes."
     )
 
     @field_validator("cases_url")

@@ -4,7 +4,7 @@ Every change is one transaction that appends events to the log and brings the fo
 date with it. A change names what it was based on; where that is not so any more it is refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Self
 
@@ -22,18 +22,28 @@ from gpu_ops.case_events import (
 )
 from gpu_ops.case_fold import Stream, applied, folded
 from gpu_ops.case_model import Case, ListEntry
-from resources.case_database import CaseConflictError, CaseStoreError, Database, Run
+from resources.case_database import (
+    CaseConflictError,
+    CasesMovedError,
+    CaseStoreError,
+    Database,
+    Run,
+)
 from resources.case_location import CaseLocation
 from resources.case_postgres import PostgresDatabase
 from resources.case_sqlite import SqliteDatabase
 
-__all__ = ["CaseConflictError", "CaseStore", "CaseStoreError"]
+__all__ = ["CaseConflictError", "CaseStore", "CaseStoreError", "CasesMovedError"]
 
 _FORMAT: Final = 1
 _EVENT: Final = "SELECT stream, at, done_by, change, number, before, digest FROM case_events"
 _UNLANDED: Final = (
     "SELECT stream, at, done_by, change, number, before, digest FROM case_events "
     "WHERE number IN (SELECT number FROM case_labels WHERE landed_as IS NULL) ORDER BY number"
+)
+_CLOSINGS: Final = (
+    "SELECT stream, at, done_by, change, number, before, digest FROM case_events "
+    "WHERE number IN (SELECT number FROM case_labels) ORDER BY number"
 )
 
 
@@ -66,7 +76,19 @@ class CaseStore:
             self._check_format(run)
             number, digest = _head(run)
             rows = run("SELECT kind, body FROM case_streams", ())
-        return Book.of([self._state(str(kind), str(body)) for kind, body in rows], number, digest)
+            states = [self._state(str(kind), str(body)) for kind, body in rows]
+            closings = run(_CLOSINGS, ()) if _is_judged_twice(states) else []
+        return Book.of(states, number, digest, [self._event(row) for row in closings])
+
+    def entries(self) -> list[ListEntry]:
+        """Every list entry as it is, in no order, without reading a case."""
+        with self._database.reading() as run:
+            if run is None:
+                return []
+            self._check_format(run)
+            rows = run("SELECT kind, body FROM case_streams WHERE kind = ?", ["entry"])
+        found = (self._state(str(kind), str(body)) for kind, body in rows)
+        return [one for one in found if isinstance(one, ListEntry)]
 
     def events(self, stream: str | None = None) -> list[Event]:
         """What happened, in order: to one case or list entry, or everything."""
@@ -99,18 +121,20 @@ class CaseStore:
             The events in their places.
 
         Raises:
-            CaseConflictError: Something happened since; the message says what.
+            CaseConflictError: Something happened to what was seen; the message says what.
+            CasesMovedError: Something else happened after `after`.
         """
         with self._database.writing() as run:
             self._check_format(run)
             number, before = _head(run)
+            # Who changed the same case is the better reason of the two.
+            for stream, version in (seen or {}).items():
+                self._check_unchanged(run, stream, version)
             if after is not None and number != after:
-                raise CaseConflictError(
+                raise CasesMovedError(
                     f"the cases changed meanwhile ({number - after} events); nothing was changed, "
                     "try again"
                 )
-            for stream, version in (seen or {}).items():
-                self._check_unchanged(run, stream, version)
             states: dict[str, Stream] = {}
             events = []
             for draft in drafts:
@@ -214,6 +238,18 @@ class CaseStore:
         return CaseStoreError(
             f"the case store {self.place} holds what cannot be read; put it back from a copy"
         )
+
+
+def _is_judged_twice(states: Iterable[Stream]) -> bool:
+    """Whether several cases judged the same transaction."""
+    seen: set[tuple[str, str]] = set()
+    for one in states:
+        if isinstance(one, Case):
+            mine = {(one.subject.feed, name) for name in one.judged}
+            if not seen.isdisjoint(mine):
+                return True
+            seen |= mine
+    return False
 
 
 def _head(run: Run) -> tuple[int, str]:

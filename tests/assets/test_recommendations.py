@@ -12,7 +12,7 @@ from resources.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from gpu_ops.thresholds import Levels
-    from tests.assets.conftest import Project, ProjectOf, Trained
+    from tests.assets.conftest import Project, ProjectOf, Rows, Trained
 
 LEVELS_ARE_THERE = "the made payments have frauds worth a block"
 
@@ -104,3 +104,27 @@ def test_without_a_model_there_is_neither_margin_nor_decision(trained: "Trained"
     table = trained.unscored
     assert table["fraud_margin"].null_count() == table["decision"].null_count() == 5_000
     assert (table["contributions"].list.len() == 0).all()
+
+
+def test_the_cap_of_blocks_holds_over_all_uploads_of_a_feed_and_however_often_they_are_scored(
+    trained: "Trained", copy_of: "ProjectOf", payments: "Rows"
+) -> None:
+    project = copy_of(
+        trained.project, blocks_per_interval=3, block_interval_minutes=1440, release_share=0.0
+    )
+    first = trained.later
+    project.must("augmented_transactions", key=first)
+    second = project.ingest(payments("more", 200, 3, seed=3, after_days=28), "third.parquet")
+    for again in (first, second):
+        number = project.manifest("augmented_transactions", again).number
+        project.must("augmented_transactions", key=again)
+        assert project.manifest("augmented_transactions", again).number == number
+    tables = [project.table("augmented_transactions", key) for key in (first, second)]
+    blocks = pl.concat(tables).filter(pl.col("decision") == "block", ~pl.col("in_sample"))
+    a_day = dict(blocks["occurred_at"].dt.date().value_counts().iter_rows())
+    assert set(a_day.values()) == {3}
+    reached = levels_of(project).block
+    assert reached is not None, LEVELS_ARE_THERE
+    to_block = tables[1].filter(pl.col("fraud_probability").cast(pl.Float64) >= reached)
+    assert to_block.height > 0
+    assert set(to_block["decision"]) == {"alert"}

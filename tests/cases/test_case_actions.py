@@ -10,11 +10,12 @@ from gpu_ops.case_alerts import shares
 from gpu_ops.case_book import Book
 from gpu_ops.case_events import Draft
 from gpu_ops.case_intake import take_in
-from gpu_ops.case_model import Case, CaseAlert, CaseRuleError
+from gpu_ops.case_model import Case, CaseAlert, CaseRuleError, Verdict
 from gpu_ops.case_ranking import case_table, expected_loss, is_overdue, queue, reason_weights
 from tests.cases.made_alerts import NOON, WEEK, payment, ring
 
 LATER = NOON + timedelta(hours=1)
+TICK = timedelta(microseconds=1)
 Action = Callable[[Book, Case], Draft]
 
 ACTIONS: dict[str, Action] = {
@@ -220,3 +221,117 @@ def test_a_case_is_overdue_from_the_moment_after_it_is_due() -> None:
     assert not is_overdue(case, NOON + WEEK)
     assert is_overdue(case, NOON + WEEK + timedelta(microseconds=1))
     assert not is_overdue(done(book_of(payment("1")), "close"), NOON + 2 * WEEK)
+
+
+def test_shares_add_up_to_one_where_what_has_reasons_costs_nothing() -> None:
+    book = book_of(
+        payment("1", loss=0.0, reasons=(("A", 0.25), ("B", 0.75))),
+        payment("2", loss=10.0, reasons=()),
+    )
+    (case,) = book.cases()
+    assert reason_weights(case) == [("B", 0.75), ("A", 0.25)]
+
+
+def test_a_name_is_one_line_and_a_reason_is_kept_as_typed() -> None:
+    case = done(book_of(payment("1")))
+    for name in ("Ada\n9  intake: closed", "Ada\tB"):
+        with pytest.raises(CaseRuleError, match="a name must not hold characters that do not"):
+            case_actions.assign(case, to=name, by="Bea", now=LATER)
+    draft = case_actions.escalate(case, reason=" large,\nand odd ", by="Bea", now=LATER)
+    assert draft.change.model_dump()["reason"] == "large,\nand odd"
+
+
+def test_a_reopened_case_judges_its_own_evidence_anew_and_is_due_anew() -> None:
+    book = book_of(payment("1", related=("2",)))
+    case = done(book, "close", "reopen")
+    assert (case.opened_at, case.due_at) == (LATER + TICK, LATER + WEEK)
+    assert (case.verdict, case.ticked, case.closed_at, case.reason) == (None, (), None, None)
+    again = case_actions.close(book, case, verdict="false", reason="r", by="A", now=LATER + WEEK)
+    assert again.change.model_dump()["transaction_ids"] == ("1", "2")
+    assert again.at == LATER + WEEK
+
+
+def test_nobody_works_on_a_case_whose_alerts_went_elsewhere() -> None:
+    book = book_of(payment("1"))
+    emptied = done(book)
+    take_in(book, [ring("young", ("1", "2")), ring("old", ("8",))], now=NOON, due=WEEK)
+    found = book.case(emptied.case_id)
+    assert found is not None
+    with pytest.raises(CaseRuleError, match=r"has no alerts any more; they went to another case"):
+        ACTIONS["assign"](book, found)
+    take_in(book, [], now=NOON, due=WEEK, merged={("card", "young"): "old"})
+    (merged,) = (one for one in book.cases() if one.state == "merged")
+    for action in ("assign", "escalate", "close"):
+        with pytest.raises(CaseRuleError, match=rf"merged into {merged.merged_into}; work there"):
+            ACTIONS[action](book, merged)
+
+
+def test_a_verdict_needs_a_word_and_a_transaction() -> None:
+    book = book_of(payment("1"))
+    case = done(book)
+
+    def close(verdict: Verdict, names: list[str] | None) -> None:
+        case_actions.close(
+            book, case, verdict=verdict, reason="r", by="A", now=LATER, transaction_ids=names
+        )
+
+    with pytest.raises(CaseRuleError, match="'maybe' is no verdict: confirmed, false, unsure"):
+        close("maybe", None)  # type: ignore[arg-type]
+    with pytest.raises(CaseRuleError, match="name at least one transaction"):
+        close("false", [])
+    with pytest.raises(CaseRuleError, match=r"no transaction …, …, …, …, … and 1 more"):
+        close("false", ["a", "b", "c", "d", "e", "f"])
+
+
+def test_a_later_verdict_looks_later_also_where_another_clock_is_behind() -> None:
+    book = book_of(payment("1"))
+    first = done(book, "close")
+    # Whoever takes alerts in has a clock that is behind that of the one who closed.
+    take_in(
+        book, [payment("again").model_copy(update={"transaction_ids": ("1",)})], now=NOON, due=WEEK
+    )
+    reopened = done(book, "reopen")
+    again = case_actions.close(book, reopened, verdict="false", reason="r", by="A", now=NOON)
+    assert first.closed_at is not None
+    assert again.at == first.closed_at + 2 * TICK
+
+
+def test_a_verdict_on_what_another_case_judged_is_later_than_that() -> None:
+    book = book_of(payment("1", related=("2",)))
+    first = done(book, "close")
+    take_in(book, [ring("r", ("1", "3"))], now=NOON, due=WEEK)
+    (second,) = (one for one in book.cases() if one.is_work)
+
+    def close(*names: str) -> Draft:
+        return case_actions.close(
+            book, second, verdict="false", reason="r", by="A", now=NOON, transaction_ids=names
+        )
+
+    assert first.closed_at is not None
+    assert close("1").at == first.closed_at + TICK
+    assert close("3").at == NOON + TICK
+
+
+def test_a_case_that_lost_its_alerts_is_in_no_table() -> None:
+    book = book_of(payment("1"))
+    take_in(book, [ring("r", ("1", "2"))], now=NOON, due=WEEK)
+    assert len(list(book.cases())) == 2
+    table = case_table(book.cases(), capacity=1)
+    assert table.select("ring_id", "place").rows() == [("r", 1)]
+
+
+def test_of_equals_the_case_that_was_opened_first_comes_first() -> None:
+    book = Book()
+    for place, name in enumerate(("cyd", "ada", "bea", "dan")):
+        at = NOON + timedelta(hours=place)
+        take_in(book, [payment(name, name)], now=at, due=WEEK)
+    names = [one.subject.name.split(":")[-1] for one in queue(book.cases())]
+    assert names == ["cyd", "ada", "bea", "dan"]
+
+
+def test_the_longest_name_and_reason_are_kept() -> None:
+    case = done(book_of(payment("1")))
+    draft = case_actions.escalate(case, reason="y" * 2_000, by="x" * 200, now=LATER)
+    assert (len(draft.by), draft.change.kind) == (200, "escalated")
+    with pytest.raises(CaseRuleError, match="a reason of 2001 characters is too long; at most 2"):
+        case_actions.escalate(case, reason="y" * 2_001, by="x", now=LATER)

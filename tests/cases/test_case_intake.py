@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gpu_ops import case_actions
 from gpu_ops.case_book import Book
-from gpu_ops.case_events import Draft, Event, first_broken
+from gpu_ops.case_events import AlertLeft, Draft, Event, first_broken
 from gpu_ops.case_fold import folded
 from gpu_ops.case_intake import MergedRings, take_in
 from gpu_ops.case_lists import put_on_list, take_off_list
@@ -356,3 +356,80 @@ def test_the_log_gives_the_state_and_every_alert_has_one_place(
     held = [one.alert_id for case in book.cases() for one in case.alerts]
     passed = [name for case in book.cases() for name in case.passed_over]
     assert sorted(held + passed) == sorted(one.alert_id for one in alerts)
+
+
+def test_new_evidence_about_a_ring_follows_the_closed_case_of_one_that_merged_into_it() -> None:
+    book = Book()
+    taken(book, ring("young", ("3", "4")))
+    first = closed(book, ring("young", ()))
+    taken(book, ring("old", ("1", "3")), merged={("card", "young"): "old"})
+    second = case_of(book, ring("old", ()))
+    assert (second.case_id == first.case_id, second.follows) == (False, first.case_id)
+
+
+def test_an_alert_of_a_ring_that_merged_follows_its_closed_case() -> None:
+    book = Book()
+    taken(book, ring("young", ("3", "4")))
+    first = closed(book, ring("young", ()))
+    other = ring("young", ("5",)).model_copy(update={"alert_id": "ring-young-again"})
+    taken(book, other, merged={("card", "young"): "old", ("card", "old"): "oldest"})
+    assert case_of(book, other).subject == ring_of("oldest")
+    assert case_of(book, other).follows == first.case_id
+
+
+def test_who_judged_the_alerts_own_transaction_notes_it() -> None:
+    book = Book()
+    taken(book, payment("1"), payment("2", "cyd"))
+    first, second = closed(book, payment("1")), closed(book, payment("2", "cyd"))
+    for name, own, other, judge in (("x", "1", "2", first), ("y", "2", "1", second)):
+        late = payment(name, "bea").model_copy(update={"transaction_ids": (own, other)})
+        assert taken(book, late) == ["alert_passed_over"]
+        assert book.home_of(late.alert_id) == judge.case_id
+
+
+def test_a_merge_leaves_the_older_rings_case_to_whom_it_is_assigned() -> None:
+    book = Book()
+    taken(book, ring("old", ("1",)), ring("young", ("2",)))
+    for name, who in (("old", "Ada"), ("young", "Bea")):
+        case = case_of(book, ring(name, ()))
+        book.apply(case_actions.assign(case, to=who, by="Cyd", now=LATER))
+    assert taken(book, merged={("card", "young"): "old"}) == [
+        "alert_left",
+        "alert_joined",
+        "merged",
+    ]
+    assert case_of(book, ring("old", ())).assignee == "Ada"
+
+
+def test_a_case_that_lost_its_alerts_begins_anew_with_those_of_a_merged_ring() -> None:
+    book = Book()
+    taken(book, ring("old", ("1",)), ring("young", ("2",)), ring("third", ("3",)))
+    emptied = case_of(book, ring("old", ()))
+    moved = Draft(
+        stream=emptied.case_id,
+        at=NOON,
+        by="intake",
+        change=AlertLeft(alert_id="ring-old", to=case_of(book, ring("third", ())).case_id),
+    )
+    book.apply(moved)
+    drafts = take_in(book, [], now=NOON + WEEK, due=WEEK, merged={("card", "young"): "old"})
+    assert [one.change.kind for one in drafts] == [
+        "opened",
+        "alert_left",
+        "alert_joined",
+        "merged",
+    ]
+    (again,) = (one for one in book.cases() if one.case_id == emptied.case_id)
+    assert (again.opened_at, again.due_at) == (NOON + WEEK, NOON + 2 * WEEK)
+
+
+def test_a_payment_of_a_ring_whose_case_is_closed_opens_a_case() -> None:
+    book = Book()
+    taken(book, ring("r", ("1", "2")), ring("weak", ("2", "5"), score=0.1))
+    closed(book, ring("r", ()), "confirmed", "1")
+    assert taken(book, payment("2")) == ["alert_joined"]
+    assert case_of(book, payment("2")).subject == ring_of("weak")
+    closed(book, ring("weak", ()), "confirmed", "5")
+    other = payment("2").model_copy(update={"alert_id": "tx-2-again"})
+    assert taken(book, other) == ["opened", "alert_joined"]
+    assert case_of(book, other).subject == entity("ada")

@@ -13,7 +13,9 @@ from fraud_assets.cli import main
 from resources.case_settings import STORE_FILE
 from resources.case_sqlite import SqliteDatabase
 from resources.case_store import CaseStore
+from resources.errors import LakeUnavailableError
 from resources.settings import Settings
+from resources.versions import Versions
 from tests.cases.made_alerts import NOON, WEEK, payment, ring
 from tests.cases.made_lake import made, paid, published
 
@@ -141,6 +143,19 @@ def test_a_case_from_its_assignment_to_its_labels_and_back(
     assert cases("verify").stdout.endswith("events, none changed\n")
 
 
+def test_no_reason_looks_like_a_line_of_the_log(cases: Cli, store: CaseStore) -> None:
+    name = id_of(cases, "entity")
+    forged = "large\n  9  2024-03-02 12:00  Cyd: closed as false"
+    cases("escalate", name, "--by", "Ada", "--reason", forged)
+    cases("close", name, "--verdict", "unsure", "--by", "Ada", "--reason", forged)
+    why = ("--until", "2090-01-01", "--by", "Ada", "--reason", forged)
+    cases("suppress", "card:customer:77", *why)
+    shown = [*cases("show", name).stdout.splitlines(), *cases("suppressions").stdout.splitlines()]
+    assert sum("Cyd" in line for line in shown) == 4
+    assert not any(line.startswith("  9") for line in shown)
+    assert "  because: large 9 2024-03-02 12:00 Cyd: closed as false" in shown
+
+
 def test_what_is_refused(cases: Cli, store: CaseStore) -> None:
     name = id_of(cases, "entity")
     why = ("--by", "Ada", "--reason", "x")
@@ -157,6 +172,7 @@ def test_what_is_refused(cases: Cli, store: CaseStore) -> None:
         ),
         (["reopen", name, *why], 1, "is new, not closed"),
         (["suppress", name, "--until", "soon", *why], 2, "'soon' is no date"),
+        (["suppress", name, "--until", "2024-03-01", *why], 1, "is over already"),
         (["suppress", "card:", "--until", "2090-01-01", *why], 2, "feed:entity:id"),
         (["lift", "list-0", *why], 1, "no list entries"),
         (["restore"], 1, "the lake has no table of cases yet"),
@@ -197,6 +213,57 @@ def test_a_lost_store_comes_back(cases: Cli, store: CaseStore, tmp_path: Path) -
     assert restored.stdout == f"{number} events came back from alerts/cases@1\n"
     assert store.book().number == number
     assert cases("restore").stdout == "0 events came back from alerts/cases@1\n"
+
+
+@pytest.mark.parametrize("begins_anew", [False, True])
+def test_a_lost_store_is_refused_by_every_command(
+    cases: Cli,
+    store: CaseStore,
+    tmp_path: Path,
+    begins_anew: bool,  # noqa: FBT001 - the column of the table above
+) -> None:
+    settings = Settings(lake=str(tmp_path / "lake"))
+    published(settings, paid("t1"))
+    assert made(settings).success
+    file = tmp_path / "lake" / STORE_FILE
+    file.unlink()
+    if begins_anew:
+        take_in_alerts(store, [payment("1")], now=NOON, due=WEEK)
+    before, why = store.book().number, ("--by", "A", "--reason", "r")
+    for arguments in (
+        ["list"],
+        ["suppressions"],
+        ["verify"],
+        ["show", "case-1"],
+        ["assign", "case-1", "--to", "A", "--by", "B"],
+        ["escalate", "case-1", *why],
+        ["close", "case-1", "--verdict", "false", *why],
+        ["reopen", "case-1", *why],
+        ["suppress", "card:customer:1", "--until", "2090-01-01", *why],
+        ["allow", "card:customer:1", "--until", "2090-01-01", *why],
+        ["lift", "list-1", *why],
+    ):
+        refused = cases(*arguments)
+        assert refused.exit_code == 1
+        assert "is not the one that alerts/cases@1 was made of" in refused.stderr, arguments
+        assert "`fraud-assets cases restore`" in refused.stderr
+    assert store.book().number == before
+    assert file.exists() is begins_anew
+
+
+def test_a_lake_that_is_away_stops_no_decision_but_lets_no_log_begin(
+    cases: Cli, store: CaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = id_of(cases, "entity")
+
+    def away(*_: object) -> list[int]:
+        raise LakeUnavailableError("the lake is away")
+
+    monkeypatch.setattr(Versions, "all_numbers", away)
+    assert cases("assign", name, "--to", "Ada", "--by", "Bea").exit_code == 0
+    (tmp_path / "lake" / STORE_FILE).unlink()
+    refused = cases("list")
+    assert (refused.exit_code, refused.stderr) == (1, "Error: the lake is away\n")
 
 
 def test_a_store_that_is_away_is_told(cases: Cli, tmp_path: Path) -> None:
