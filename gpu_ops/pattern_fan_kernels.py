@@ -10,7 +10,7 @@ from gpu_ops.pattern_habit_kernels import slack_of
 from gpu_ops.pattern_windows import Flow, Scan, Side, crowded, ends_here, reach, window_nats
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
     flow: Flow, side: Side, scan: Scan
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
@@ -67,7 +67,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
     return first, nats, hubs
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def schedules(  # noqa: C901 - one loop; more functions cost compilation
     flow: Flow, side: Side, scan: Scan, slack: int
 ) -> tuple[

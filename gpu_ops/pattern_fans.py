@@ -16,19 +16,27 @@ if TYPE_CHECKING:
     from gpu_ops.pattern_windows import Scan, Side
 
 
-def fans(view: View, params: RingParams, begin: int) -> Found:
-    """Return fans of the view whose last deed is not earlier than `begin` (microseconds).
+def fans_in(view: View, params: RingParams, begin: int) -> Found:
+    """Return fans around one payee; see `fans_out`."""
+    return _fans(view, view.receiving, params, begin)
+
+
+def fans_out(view: View, params: RingParams, begin: int) -> Found:
+    """Return fans around one payer whose last deed is not earlier than `begin` (microseconds).
 
     A fan is an account with more new counterparties inside a window than its habit and its peers
     explain: Altman et al., Realistic Synthetic Financial Transactions for Anti-Money Laundering
     Models (2023), name the shape. The burst horizon holds what comes at once, the slow one what
     takes months; a slow fan may also show by its interval, the same between all its deeds.
     """
+    return _fans(view, view.paying, params, begin)
+
+
+def _fans(view: View, side: "Side", params: RingParams, begin: int) -> Found:
     found = Found()
-    for side in (view.receiving, view.paying):
-        found.add(_windows(view, side, params, begin, "burst"))
-        found.add(_windows(view, side, params, begin, "slow"))
-        found.add(_schedules(view, side, params, begin))
+    found.add(_windows(view, side, params, begin, "burst"))
+    found.add(_windows(view, side, params, begin, "slow"))
+    found.add(_schedules(view, side, params, begin))
     return found
 
 
@@ -75,17 +83,17 @@ def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: 
         if view.flow.day[proving[-1]] < view.flow.day[side.deeds[last]]:
             # What closes it proves nothing: without it, this was told on an earlier day.
             continue
-        candidate = _fan(view, side, proving, horizon, float(evidence[last]), 0.0)
-        if _is_enough(view, candidate, params):
-            found.candidates.append(candidate)
+        of_habit = float(evidence[last])
+        if _is_enough(view, proving, of_habit + alike_nats(view, proving), params):
+            found.candidates.append(_fan(view, side, proving, horizon, of_habit, 0.0))
     return found
 
 
-def _is_enough(view: View, candidate: Candidate, params: RingParams) -> bool:
+def _is_enough(view: View, deeds: NDArray[np.int64], surprise: float, params: RingParams) -> bool:
     """Return whether the evidence is enough: what is over in a burst's time is no slow fan."""
-    span = int(view.deeds.at[candidate.deeds[-1]] - view.deeds.at[candidate.deeds[0]])
+    span = int(view.deeds.at[deeds[-1]] - view.deeds.at[deeds[0]])
     is_slow = span > params.horizon // MICROSECOND
-    return candidate.surprise >= (params.min_slow_surprise if is_slow else params.min_surprise)
+    return surprise >= (params.min_slow_surprise if is_slow else params.min_surprise)
 
 
 def _chosen(
@@ -126,11 +134,9 @@ def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Foun
                 continue
             taken[places] = True
         deeds = np.sort(unusual.deeds[places])
-        candidate = _fan(
-            view, side, deeds, "slow", float(of_habit[last] - search[last]), float(of_order[last])
-        )
-        if _is_enough(view, candidate, params):
-            found.candidates.append(candidate)
+        habit, order = float(of_habit[last] - search[last]), float(of_order[last])
+        if _is_enough(view, deeds, habit + order + alike_nats(view, deeds), params):
+            found.candidates.append(_fan(view, side, deeds, "slow", habit, order))
     return found
 
 

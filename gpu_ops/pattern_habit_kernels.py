@@ -28,7 +28,7 @@ class Rhythm(NamedTuple):
     slack: int
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rhythmic(
     offset: NDArray[np.int64],
     day: NDArray[np.int64],
@@ -50,6 +50,7 @@ def rhythmic(
     """
     found = np.zeros(asked.size, dtype=np.bool_)
     paid = np.zeros(2, dtype=np.int64)
+    row = np.empty(rule.beats, dtype=np.int64)
     for number in range(asked.size):
         place = asked[number]
         account = account_at(offset, place)
@@ -61,7 +62,7 @@ def rhythmic(
             if gap == 0:
                 continue
             paid[:] = 0
-            before, first, _ = beats_back(day, count, low, place, gap, rule, paid)
+            before, first, _ = beats_back(day, count, low, place, gap, rule, paid, row)
             after, last = _beats_on(day, count, high, place, gap, rule, paid)
             if (
                 before + after - 1 >= rule.beats
@@ -73,7 +74,7 @@ def rhythmic(
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rhythmic_since(
     offset: NDArray[np.int64],
     day: NDArray[np.int64],
@@ -92,13 +93,14 @@ def rhythmic_since(
     """
     since = np.full(asked.size, np.iinfo(np.int64).max)
     paid = np.zeros(2, dtype=np.int64)
+    row = np.empty(rule.beats, dtype=np.int64)
     for number in range(asked.size):
         place = asked[number]
         low = offset[account_at(offset, place)]
         for other in range(max(low, place - _NEAR), place):
             gap = day[place] - day[other]
             paid[:] = 0
-            beats, first, known = beats_back(day, count, low, place, gap, rule, paid)
+            beats, first, known = beats_back(day, count, low, place, gap, rule, paid, row)
             if (
                 beats > rule.beats
                 and is_usual(count, place, beats - 1, paid)
@@ -147,7 +149,7 @@ def slack_of(gap: int, slack: int) -> int:
 
 
 @njit(cache=True)
-def beats_back(  # noqa: PLR0917 - a compiled helper without a heap object
+def beats_back(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap object
     day: NDArray[np.int64],
     count: NDArray[np.int64],
     low: int,
@@ -155,15 +157,15 @@ def beats_back(  # noqa: PLR0917 - a compiled helper without a heap object
     gap: int,
     rule: Rhythm,
     paid: NDArray[np.int64],
+    row: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Return how many days keep an interval up to a place, the first one, and which made it known.
 
     Known is the interval with the earliest `rule.beats` of them. What was paid on those before the
-    place is added to `paid`.
+    place is added to `paid`; `row` is room for `rule.beats` places.
     """
     slack = slack_of(gap, rule.slack)
     beats, first, due = 1, place, day[place] - gap
-    row = np.empty(rule.beats, dtype=np.int64)
     row[0] = place
     for earlier in range(place - 1, low - 1, -1):
         if day[earlier] < due - slack:
@@ -172,7 +174,8 @@ def beats_back(  # noqa: PLR0917 - a compiled helper without a heap object
             row[beats % rule.beats] = earlier
             beats += 1
             first = earlier
-            paid += count[:, earlier]
+            paid[0] += count[0, earlier]
+            paid[1] += count[1, earlier]
             due = day[earlier] - gap
     # The row was filled backwards: its oldest entry is the latest of the earliest days.
     return beats, first, row[beats % rule.beats] if beats >= rule.beats else -1
@@ -197,12 +200,13 @@ def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
         if day[later] >= due - slack:
             beats += 1
             last = later
-            paid += count[:, later]
+            paid[0] += count[0, later]
+            paid[1] += count[1, later]
             due = day[later] + gap
     return beats, last
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def habitual_since(
     offset: NDArray[np.int64],
     at: NDArray[np.int64],

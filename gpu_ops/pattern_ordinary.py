@@ -26,6 +26,7 @@ from gpu_ops.pattern_peers import (
     peers_so_far,
 )
 from gpu_ops.ring_params import RingParams
+from gpu_ops.threads import in_parts
 
 if TYPE_CHECKING:
     from gpu_ops.pattern_windows import Flow, Side
@@ -71,7 +72,9 @@ def hindsight_view(
     deeds = Deeds.of(payments, rare(payments, params), params.burst)
     rule = Rhythm(params.rhythm_beats, params.rhythm_slack)
     places = paid.places(deeds.source, deeds.at // DAY)
-    deeds = deeds.where(~rhythmic(paid.offset, paid.day, paid.counts(places), places, rule))
+    counts = paid.counts(places)
+    in_rhythm = in_parts(lambda part: rhythmic(paid.offset, paid.day, counts, part, rule), places)
+    deeds = deeds.where(~in_rhythm)
     deeds = deeds.where(~_is_habit(deeds, traffic, peers, params))
     size = deeds.at.size
     log_amount = np.log1p(deeds.amount)
@@ -109,7 +112,8 @@ def known_view(payments: Payments, paid: PaidDays, traffic: Traffic, params: Rin
     deeds = Deeds.of(payments, first_of_pairs(payments, params), params.burst)
     rule = Rhythm(params.known_beats, params.rhythm_slack)
     places = paid.places(deeds.source, deeds.at // DAY)
-    since = rhythmic_since(paid.offset, paid.day, paid.counts(places), places, rule)
+    counts = paid.counts(places)
+    since = in_parts(lambda part: rhythmic_since(paid.offset, paid.day, counts, part, rule), places)
     # The day that makes a rhythm known is over before a window may start.
     since = np.where(since == NEVER, NEVER, (np.minimum(since, NEVER // DAY - 1) + 1) * DAY - 1)
     peers = peers_so_far(deeds)

@@ -53,7 +53,7 @@ def onward_nats(
     return nats
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares its arrays
     flow: Flow,
     paying: Side,
@@ -178,7 +178,7 @@ def _cycle_nats(
     return nats + seldom, math.lgamma(float(length)) if ordered else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def chains(
     flow: Flow, paying: Side, receiving: Side, scan: Scan, longest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], int]:

@@ -58,6 +58,17 @@ class PeerCounts:
     payees: int
     accounts: int
 
+    @classmethod
+    def of(
+        cls, payer: NDArray[np.int32], payee: NDArray[np.int32], n_accounts: int
+    ) -> "PeerCounts":
+        """Count those of payments between accounts 0 to `n_accounts` - 1."""
+        payers, payees = (
+            int(np.count_nonzero(np.bincount(codes, minlength=n_accounts)))
+            for codes in (payer, payee)
+        )
+        return cls(payers, payees, n_accounts)
+
 
 @dataclass(frozen=True)
 class Prior:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ import polars as pl
 
 from gpu_ops.pattern_candidate import Found
 from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
-from gpu_ops.pattern_fans import fans
+from gpu_ops.pattern_fans import fans_in, fans_out
 from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
 from gpu_ops.pattern_ordinary import View, hindsight_view, known_view
 from gpu_ops.pattern_paths import chains, cycles
@@ -26,11 +27,12 @@ from gpu_ops.pattern_state import KEPT_SCHEMA, STANDING_SCHEMA, RingState, advan
 from gpu_ops.ring_building import Ring, built, ring_of
 from gpu_ops.ring_log import RingLog
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
+from gpu_ops.threads import side_by_side
 
 SEARCH_VERSION: Final = "4"
 """Changes when the same payments would give other rings."""
 
-_SEARCHES: Final = (fans, gather_scatters, scatter_gathers, cycles, chains)
+_SEARCHES: Final = (fans_in, fans_out, gather_scatters, scatter_gathers, cycles, chains)
 _EVER: Final = int(np.iinfo(np.int64).min)
 
 DENSE_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -101,7 +103,7 @@ def search_rings(
             payments,
             PaidDays.of(payments.payer, day, n_accounts),
             Traffic.of(day),
-            PeerCounts(np.unique(payments.payer).size, np.unique(payments.payee).size, n_accounts),
+            PeerCounts.of(payments.payer, payments.payee, n_accounts),
             params,
         )
         results.append(_searched(feed, view, params, _end_of(int(day.max()))))
@@ -183,17 +185,15 @@ def as_known(
     said = [ring for moment in sorted(by_day) for ring in log.add(by_day[moment])]
     cut = Counter(state.cut)
     cut.update(found.cut)
-    return (
-        replace(later, rings=_table(log.standing, STANDING_SCHEMA), cut=dict(cut)),
-        _table(said),
-    )
+    standing = _table(log.standing, STANDING_SCHEMA)
+    return replace(later, rings=standing, cut=dict(cut)), _table(said)
 
 
 def _candidates(view: View, params: RingParams, begin: int) -> Found:
     found = Found()
     if view.deeds.at.size:
-        for search in _SEARCHES:
-            found.add(search(view, params, begin))
+        for part in side_by_side([partial(one, view, params, begin) for one in _SEARCHES]):
+            found.add(part)
     return found
 
 

@@ -108,6 +108,7 @@ def test_the_second_to_publish_fails_and_each_alert_is_told_once(
     assert set(told(project).values()) == {1}
 
 
+@pytest.mark.slow
 def test_the_same_holds_between_later_publications(
     project: Project, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:

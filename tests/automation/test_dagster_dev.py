@@ -185,6 +185,7 @@ def wait_for_runs(dev: Dev) -> list[Run]:
     pytest.fail(f"not done after {DEADLINE_SECONDS} s; runs: {runs}\n{dev.log()}")
 
 
+@pytest.mark.slow
 def test_a_dropped_file_becomes_alerts(dev: Dev) -> None:
     runs = wait_for_runs(dev)
 

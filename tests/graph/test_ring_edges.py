@@ -6,7 +6,7 @@ from datetime import timedelta
 import polars as pl
 
 from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
-from gpu_ops.pattern_fans import fans
+from gpu_ops.pattern_fans import fans_in
 from gpu_ops.pattern_ordinary import known_view
 from gpu_ops.pattern_peers import Traffic
 from gpu_ops.pattern_state import RingState
@@ -133,7 +133,7 @@ def test_what_closes_a_window_but_is_ordinary_does_not_tell_it_again() -> None:
             RingParams(),
         )
         begin = int((START + timedelta(days=last)).timestamp()) * 1_000_000
-        told = [one for one in fans(view, RingParams(), begin).candidates if one.deeds.size == 7]
+        told = [one for one in fans_in(view, RingParams(), begin).candidates if one.deeds.size == 7]
         assert bool(told) == (last == 100)
 
 

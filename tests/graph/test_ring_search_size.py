@@ -8,7 +8,7 @@ import pytest
 
 from gpu_ops.pattern_candidate import Candidate
 from gpu_ops.pattern_deeds import Deeds, Payments
-from gpu_ops.pattern_fans import fans
+from gpu_ops.pattern_fans import fans_in
 from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
 from gpu_ops.pattern_ordinary import View
 from gpu_ops.ring_params import RingParams
@@ -76,7 +76,7 @@ def test_a_scattering_holds_the_ways_within_the_horizon_and_says_what_went_elsew
 
 def test_a_burst_is_found_among_all_deeds() -> None:
     fan: list[Deed] = [(10.0 + k / 10, 1 + k, 0) for k in range(4)]
-    found = strongest(fans(view_of([*fan, LAST]), PARAMS, EVER).candidates)
+    found = strongest(fans_in(view_of([*fan, LAST]), PARAMS, EVER).candidates)
     assert (found.pattern, found.accounts) == ("fan_in", (0, 1, 2, 3, 4))
     assert found.of_habit == pytest.approx(3 * log(100) - log(5))
     assert found.shape == 0.75
@@ -84,7 +84,7 @@ def test_a_burst_is_found_among_all_deeds() -> None:
 
 def test_a_schedule_is_found_among_all_deeds() -> None:
     every_eight: list[Deed] = [(2.0 + 8 * k, 1 + k, 0) for k in range(5)]
-    found = strongest(fans(view_of([*every_eight, LAST]), PARAMS, EVER).candidates)
+    found = strongest(fans_in(view_of([*every_eight, LAST]), PARAMS, EVER).candidates)
     assert (found.pattern, found.horizon) == ("fan_in", "slow")
     # 330 of 500 payments and a prior of 500, in six deeds.
     assert found.of_habit == pytest.approx(-4 * log(0.33) - log(6))
