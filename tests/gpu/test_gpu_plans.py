@@ -88,6 +88,8 @@ def test_the_whole_catalogue_in_partitions(
     with translating() as plans:
         found = feature_table_on_gpu(chosen, CATALOGUE, GPU, tmp_path, partitions=3).collect()
     whole = feature_table(stored, is_target=pl.col("is_target"), engine=Engine()).collect()
+    # What is known of rings is joined afterwards, as a small table.
+    whole = whole.drop(one.name for one in CATALOGUE.rings)
     assert_frame_equal(found, whole, check_column_order=False)
     assert len(plans) > 30
     assert not any(plans), plans
