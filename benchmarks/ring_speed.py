@@ -20,9 +20,8 @@ import polars as pl
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from gpu_ops.pattern_state import RingState, advanced, usable  # noqa: E402 - runs from a checkout
-from gpu_ops.patterns import as_known, search_rings  # noqa: E402
-from gpu_ops.ring_params import RingParams  # noqa: E402
+from gpu_ops.pattern_state import RingState  # noqa: E402 - runs from a checkout
+from gpu_ops.patterns import as_known, hindsight, search_rings  # noqa: E402
 
 DAYS = 720
 PER_ACCOUNT = 17
@@ -66,7 +65,9 @@ def peak_mib() -> int:
 
 def measured(rows: int) -> None:
     """Print one size's figures."""
-    search_rings(payments(20_000).lazy())
+    few = payments(20_000).lazy()
+    search_rings(few)
+    hindsight(as_known(RingState.empty("speed"), few)[0])
     table = payments(rows)
     before = peak_mib()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -79,13 +80,18 @@ def measured(rows: int) -> None:
         flush=True,
     )
     last = pl.col("occurred_at").dt.date() == table["occurred_at"].dt.date().max()
-    params = RingParams()
-    earlier = usable(table.lazy().filter(~last), params).collect()
-    state = advanced(RingState.empty("speed"), earlier, params)
     wall = time.perf_counter()
-    as_known(state, table.lazy().filter(last))
+    state, _ = as_known(RingState.empty("speed"), table.lazy().filter(~last))
     wall = time.perf_counter() - wall
-    print(f"  one more day: {wall:.1f} s, {state.pairs.height:,} pairs kept", flush=True)
+    print(f"  as known, all days but one: {wall:.1f} s, {state.pairs.height:,} pairs kept")
+    wall = time.perf_counter()
+    state, _ = as_known(state, table.lazy().filter(last))
+    wall = time.perf_counter() - wall
+    print(f"  as known, one more day: {wall:.2f} s")
+    wall = time.perf_counter()
+    hindsight(state)
+    wall = time.perf_counter() - wall
+    print(f"  hindsight of what is kept: {wall:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from gpu_ops.pattern_state import RingState
+from gpu_ops.pattern_state import STATE_TABLES, RingState
 from gpu_ops.patterns import SEARCH_VERSION, as_known
 from gpu_ops.ring_features import ring_payments
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
@@ -30,7 +30,6 @@ ROWS_AT_ONCE: Final = 1_000_000
 
 _THROUGH: Final = "through"
 _CUT: Final = "cut"
-_TABLES: Final = ("pairs", "payments", "days", "rings")
 _PARAMS: Final = RingParams()
 _SEARCH: Final = hashlib.sha256(f"{SEARCH_VERSION} {_PARAMS}".encode()).hexdigest()[:16]
 _LOOKED_AT: Final = 2
@@ -186,13 +185,12 @@ def _kept(versions: Versions, slot: Slot, sources: RingSources) -> RingHistory |
         day = date.fromisoformat(through)
         if manifest.inputs.get(RINGS) != sources.digest(day):
             continue
-        tables = {name: versions.scan(manifest, name).collect() for name in _TABLES}
         last = manifest.extra.get("state_through")
-        state = RingState(
-            feed=slot.prefix.rsplit("feed=", 1)[-1],
-            through=date.fromisoformat(last) if isinstance(last, str) else None,
-            cut=_counts(manifest.extra.get(_CUT)),
-            **tables,
+        state = RingState.of(
+            slot.prefix.rsplit("feed=", 1)[-1],
+            date.fromisoformat(last) if isinstance(last, str) else None,
+            {name: versions.scan(manifest, name).collect() for name in STATE_TABLES},
+            _counts(manifest.extra.get(_CUT)),
         )
         return RingHistory(state, day, versions.scan(manifest).collect())
     return None
@@ -205,7 +203,7 @@ def _keep(
         return
     attempt = versions.begin(slot, run_id)
     attempt.write_table(history.log)
-    for name in _TABLES:
+    for name in STATE_TABLES:
         attempt.write_table(getattr(history.state, name), name)
     last = history.state.through
     versions.publish(

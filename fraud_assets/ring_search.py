@@ -14,7 +14,7 @@ from fraud_assets.labels import FeedLabels
 from fraud_assets.refresh import by_feed, latest_event
 from fraud_assets.ring_history import RingSources, ring_history
 from gpu_ops.labels import labels_at
-from gpu_ops.pattern_state import KEPT_SCHEMA, RingState
+from gpu_ops.pattern_state import KEPT_SCHEMA, PAYMENT_SCHEMA, RingState
 from gpu_ops.patterns import RingSearch, hindsight, together
 from gpu_ops.ring_calibration import ring_verdicts
 from gpu_ops.ring_features import PAYEE_PREFIX
@@ -82,7 +82,7 @@ def rings_of(
         shares.append(rings.select("ring_id", told.share))
         searches.append(replace(found, rings=rings, merged=found.merged.filter(is_recent)))
         ids = rings["transaction_ids"].explode(empty_as_null=False).implode()
-        payments.append(state.payments.filter(pl.col("transaction_id").is_in(ids)))
+        payments.append(state.named(state.payments.filter(pl.col("transaction_id").is_in(ids))))
     search = together(searches, accounts)
     rings = search.rings.join(
         pl.concat(shares), on="ring_id", how="left", maintain_order="left", validate="1:1"
@@ -113,11 +113,12 @@ def _state(
     entities = feed.entities
     sources = RingSources(raw, same_entities=entities.payer == entities.payee)
     state = ring_history(versions, feed.name, sources, latest.astimezone(UTC).date()).state
-    payer = account_key(feed.name, entities.payer, pl.col("payer"))
-    payee = account_key(feed.name, entities.payee, pl.col("payee"))
+    account = account_key(feed.name, entities.payer, pl.col("account"))
     if not sources.same_entities:
-        payee = account_key(
-            feed.name, entities.payee, pl.col("payee").str.strip_prefix(PAYEE_PREFIX)
+        # Then nobody who pays is ever paid.
+        payee = pl.col("account").str.strip_prefix(PAYEE_PREFIX)
+        account = (
+            pl.when("pays").then(account).otherwise(account_key(feed.name, entities.payee, payee))
         )
     probabilities = (
         rows.filter(pl.col("feed") == feed.name, pl.col("fraud_probability").is_not_null())
@@ -127,12 +128,10 @@ def _state(
     )
     return replace(
         state,
-        pairs=state.pairs.with_columns(payer=payer, payee=payee),
-        days=state.days.with_columns(payer=payer),
+        accounts=state.accounts.with_columns(account=account),
         payments=state.payments.drop("fraud_probability")
         .join(probabilities, on="transaction_id", how="left")
-        .with_columns(payer=payer, payee=payee)
-        .select(*KEPT_SCHEMA),
+        .select(*PAYMENT_SCHEMA),
     )
 
 

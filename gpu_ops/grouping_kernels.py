@@ -88,3 +88,114 @@ def in_groups(
         ordered[following[group[row]]] = row
         following[group[row]] += 1
     return offset, ordered
+
+
+@njit(cache=True, nogil=True)
+def runs(
+    offset: NDArray[np.int64], value: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Tell each value that repeats within a group once.
+
+    Args:
+        offset: Int64, (n_groups + 1,): where each group starts.
+        value: Int64: ascending within each group.
+
+    Returns:
+        Where each group starts among what is left, the values, and how often each occurred.
+    """
+    starts = np.zeros_like(offset)
+    told = np.empty(value.size, dtype=np.int64)
+    count = np.empty(value.size, dtype=np.int64)
+    size = 0
+    for group in range(offset.size - 1):
+        for place in range(offset[group], offset[group + 1]):
+            if place > offset[group] and value[place] == value[place - 1]:
+                count[size - 1] += 1
+            else:
+                told[size], count[size] = value[place], 1
+                size += 1
+        starts[group + 1] = size
+    return starts, told[:size], count[:size]
+
+
+@njit(cache=True, nogil=True)
+def places(
+    offset: NDArray[np.int64],
+    value: NDArray[np.int64],
+    group: NDArray[np.int32],
+    wanted: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return where values stand within groups that hold them, ascending."""
+    found = np.empty(wanted.size, dtype=np.int64)
+    for number in range(wanted.size):
+        low, high = offset[group[number]], offset[group[number] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if value[middle] < wanted[number]:
+                low = middle + 1
+            else:
+                high = middle
+        found[number] = low
+    return found
+
+
+@njit(cache=True, nogil=True)
+def deeds_of(  # noqa: PLR0917 - columns of one table
+    offset: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    payee: NDArray[np.int32],
+    at: NDArray[np.int64],
+    amount: NDArray[np.float64],
+    most: int,
+    burst: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split the payments of rare pairs where more than a burst lies between two.
+
+    Args:
+        offset: Int64, (n_payers + 1,): where each payer's payments start.
+        rows: Int64, (n,): in the order of (payer, time).
+        payee: Int32, (n,).
+        at: Int64, (n,).
+        amount: Float64, (n,).
+        most: most payments of a rare pair, unless all of them lie within a burst.
+        burst: in the unit of `at`.
+
+    Returns:
+        Each part's first row, of one instant the one with the smallest amount, in the order of
+        (payer, payee, time); and when the pair's next part begins, the largest integer if none
+        does.
+    """
+    never = np.iinfo(np.int64).max
+    first = np.empty(rows.size, dtype=np.int64)
+    until = np.empty(rows.size, dtype=np.int64)
+    largest = np.diff(offset).max() if offset.size > 1 else 0
+    key, when = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
+    size = 0
+    for payer in range(offset.size - 1):
+        start, count = offset[payer], offset[payer + 1] - offset[payer]
+        for number in range(count):
+            row = rows[start + number]
+            key[number] = np.int64(payee[row]) << 32 | number
+            when[number] = at[row]
+        key[:count].sort()
+        low = 0
+        while low < count:
+            high = low + 1
+            while high < count and key[high] >> 32 == key[low] >> 32:
+                high += 1
+            span = when[key[high - 1] & 0xFFFFFFFF] - when[key[low] & 0xFFFFFFFF]
+            if high - low <= most or span <= burst:
+                opened, last = never, never
+                for place in range(low, high):
+                    number = key[place] & 0xFFFFFFFF
+                    row, moment = rows[start + number], when[number]
+                    if place == low or moment - last > burst:
+                        if place > low:
+                            until[size - 1] = moment
+                        first[size], until[size], opened = row, never, moment
+                        size += 1
+                    elif moment == opened and amount[row] < amount[first[size - 1]]:
+                        first[size - 1] = row
+                    last = moment
+            low = high
+    return first[:size], until[:size]

@@ -9,7 +9,9 @@ _NEGLIGIBLE = 1e-6
 
 
 @njit(cache=True)
-def excess_nats(found: float, before: float, shape: float, share: float) -> float:
+def excess_nats(
+    found: float, before: float, shape: float, share: float, least: float = 0.0
+) -> float:
     """Return minus the logarithm of the chance of so many events or more; 0 up to the mean.
 
     A gamma prior of `shape` over the accounts' rates, updated by what one account did outside of a
@@ -22,12 +24,19 @@ def excess_nats(found: float, before: float, shape: float, share: float) -> floa
         before: events of the account outside of it.
         shape: of the prior.
         share: the window's share of the time and the prior's weight together, 0..1.
+        least: what surely is no more than this is told as 0, without summing up the chances.
     """
     size = before + shape
     if found <= 0 or share <= 0.0 or share >= 1.0 or found <= size * share / (1.0 - share):
         return 0.0
+    # The smaller the size, the smaller the chance; of size 1 it is share to the power of found.
+    if size >= 1.0 and -found * math.log(share) <= least:
+        return 0.0
     first = math.lgamma(found + size) - math.lgamma(size) - math.lgamma(found + 1.0)
     first += size * math.log1p(-share) + found * math.log(share)
+    # The chance of just so many is part of that of so many or more.
+    if -first <= least:
+        return 0.0
     total, term = 1.0, 1.0
     for step in range(_TERMS):
         term *= (found + step + size) / (found + step + 1.0) * share

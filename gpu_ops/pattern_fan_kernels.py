@@ -60,7 +60,10 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
                         position += 1
                 if found < scan.fewest:
                     continue
-                evidence = window_nats(flow, side, scan, low, high, start, last, found - 1.0)
+                evidence = window_nats(
+                    flow, side, scan, low, high, start, last, found - 1.0,
+                    max(scan.least, nats[last]),
+                )  # fmt: skip
                 if evidence > nats[last]:
                     nats[last], first[last] = evidence, start
         hubs += is_hub
@@ -68,7 +71,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
 
 
 @njit(cache=True, nogil=True)
-def schedules(  # noqa: C901 - one loop; more functions cost compilation
+def schedules(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
     flow: Flow, side: Side, scan: Scan, slack: int
 ) -> tuple[
     NDArray[np.int64],
@@ -100,6 +103,7 @@ def schedules(  # noqa: C901 - one loop; more functions cost compilation
     late = np.zeros(side.deeds.size, dtype=np.int64)
     of_habit = np.zeros(side.deeds.size)
     of_order = np.zeros(side.deeds.size)
+    day = flow.day[side.deeds]
     for account in range(side.offset.size - 1):
         low, high = side.offset[account], side.offset[account + 1]
         if high - low < scan.fewest or flow.at[side.deeds[high - 1]] < scan.begin:
@@ -113,36 +117,44 @@ def schedules(  # noqa: C901 - one loop; more functions cost compilation
             earliest = reach(flow, side, scan, low, last)
             if earliest < 0:
                 continue
-            for second in range(last - 1, earliest - 1, -1):
-                gap = flow.day[closing] - flow.day[side.deeds[second]]
+            # What comes before the second must be enough.
+            for second in range(last - 1, earliest + scan.fewest - 3, -1):
+                gap = day[last] - day[second]
                 if gap <= 0:
                     continue
+                loose = slack_of(gap, slack)
                 # Exactly or loosely in step, and with all beats or all but one.
-                for variant in range(4 if slack_of(gap, slack) > 0 else 2):
-                    leeway = slack_of(gap, slack) * (variant // 2)
+                for variant in range(4 if loose > 0 else 2):
+                    leeway = loose * (variant // 2)
                     count, opening, missed = beats_before(
-                        flow, side, earliest, second, gap, leeway, variant % 2
+                        day, earliest, second, gap, leeway, variant % 2
                     )
                     count += 1
                     if count < scan.fewest:
                         continue
                     inside = last - opening + 1
-                    days = max(1, flow.day[closing] - flow.day[side.deeds[opening]])
+                    days = max(1, day[last] - day[opening])
                     hit = min(1.0, inside * (2 * leeway + 1) / days)
                     order = -math.log(inside * inside / 2.0) - (count - 2) * math.log(hit)
                     if missed > 0:
                         # Any of the beats might have been the one.
                         order -= math.log(count)
-                    habit = window_nats(flow, side, scan, low, high, opening, last, inside - 1.0)
-                    if order > 0.0 and order + habit > of_habit[last] + of_order[last]:
+                    if order <= 0.0:
+                        continue
+                    best = of_habit[last] + of_order[last]
+                    habit = window_nats(
+                        flow, side, scan, low, high, opening, last, inside - 1.0,
+                        max(scan.least, best) - order,
+                    )  # fmt: skip
+                    if order + habit > best:
                         of_habit[last], of_order[last] = habit, order
                         step[last], beats[last], late[last] = gap, count, leeway
     return step, beats, late, of_habit, of_order
 
 
-@njit(cache=True)
-def beats_before(  # noqa: PLR0917 - a tuple more would have to be made for each call
-    flow: Flow, side: Side, low: int, place: int, gap: int, slack: int, most_missed: int
+@njit(cache=True, inline="always")
+def beats_before(
+    day: NDArray[np.int64], low: int, place: int, gap: int, slack: int, most_missed: int
 ) -> tuple[int, int, int]:
     """Return how many deeds keep an interval up to a place, it included.
 
@@ -153,16 +165,15 @@ def beats_before(  # noqa: PLR0917 - a tuple more would have to be made for each
         `most_missed` at most.
     """
     count, reached, missed, skipped = 1, place, 0, 0
-    due = flow.day[side.deeds[place]] - gap
+    due = day[place] - gap
     for earlier in range(place - 1, low - 1, -1):
-        day = flow.day[side.deeds[earlier]]
-        while day < due - slack and skipped <= most_missed:
+        while day[earlier] < due - slack and skipped <= most_missed:
             due -= gap
             skipped += 1
         if skipped > most_missed:
             break
-        if day <= due + slack:
+        if day[earlier] <= due + slack:
             count += 1
             reached, missed = earlier, skipped
-            due = day - gap
+            due = day[earlier] - gap
     return count, reached, missed

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_ops.pattern_candidate import FROM_AMOUNTS, Candidate, Found, alike_nats, alikeness
-from gpu_ops.pattern_deeds import MICROSECOND, NEVER, narrowed
+from gpu_ops.pattern_deeds import MICROSECOND
 from gpu_ops.pattern_ordinary import View
 from gpu_ops.ring_params import Horizon, Pattern, RingParams
 
@@ -40,8 +40,15 @@ def _fans(view: View, side: "Side", params: RingParams, begin: int) -> Found:
     return found
 
 
-def scan_of(view: View, params: RingParams, begin: int, horizon: Horizon, fewest: int) -> "Scan":
-    """Return the bounds of a search for the kernels."""
+def scan_of(
+    view: View,
+    params: RingParams,
+    begin: int,
+    horizon: Horizon,
+    fewest: int,
+    least: float = 0.0,
+) -> "Scan":
+    """Return the bounds of a search for the kernels; `least` as in `Scan`."""
     from gpu_ops.pattern_windows import Scan
 
     length: timedelta = params.horizon if horizon == "burst" else params.slow_horizon
@@ -51,28 +58,37 @@ def scan_of(view: View, params: RingParams, begin: int, horizon: Horizon, fewest
         horizon=length // MICROSECOND,
         fewest=fewest,
         hub=params.hub_counterparties,
+        least=least,
     )
 
 
 def searched(view: View, closing: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the nats that a choice costs: any deed of the feed so far may open a window."""
     if view.known:
-        nats: NDArray[np.float64] = np.log(closing + 1.0)
+        nats: NDArray[np.float64] = np.log(view.flow.number[closing] + 1.0)
         return nats
     return np.full(closing.size, float(np.log(max(1, view.deeds.at.size))))
+
+
+def _fewest_nats(view: View, begin: int, least: float) -> float:
+    """Return the nats below which no window that ends from a moment on is promising."""
+    first = np.searchsorted(view.deeds.at, [begin])
+    if first[0] == view.deeds.at.size:
+        return 0.0
+    return max(0.0, least - FROM_AMOUNTS + float(searched(view, first)[0]))
 
 
 def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: Horizon) -> Found:
     from gpu_ops.pattern_fan_kernels import fan_windows
 
     fewest = params.min_fan if horizon == "burst" else params.min_slow_fan
-    scan = scan_of(view, params, begin, horizon, fewest)
+    least = params.min_surprise if horizon == "burst" else params.min_slow_surprise
+    scan = scan_of(view, params, begin, horizon, fewest, _fewest_nats(view, begin, least))
     first, nats, hubs = fan_windows(view.flow, side, scan)
     found = Found()
     found.cut[f"{horizon}_hubs"] += hubs
     closing = side.deeds
     evidence = nats - searched(view, closing)
-    least = params.min_surprise if horizon == "burst" else params.min_slow_surprise
     promising = np.flatnonzero((first >= 0) & (evidence + FROM_AMOUNTS >= least))
     for last in _chosen(view, side, first, evidence, promising):
         deeds = side.deeds[first[last] : last + 1]
@@ -118,17 +134,19 @@ def _chosen(
 def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Found:
     from gpu_ops.pattern_fan_kernels import schedules
 
-    unusual = narrowed(side, view.flow.since == NEVER)
-    scan = scan_of(view, params, begin, "slow", params.min_slow_fan)
+    unusual = view.unusual_receiving if side.end == 1 else view.unusual_paying
+    least = _fewest_nats(view, begin, params.min_slow_surprise)
+    scan = scan_of(view, params, begin, "slow", params.min_slow_fan, least)
     step, beats, late, of_habit, of_order = schedules(view.flow, unusual, scan, params.rhythm_slack)
     search = searched(view, unusual.deeds)
+    day = view.flow.day[unusual.deeds]
     found = Found()
     promising = np.flatnonzero(
         (step > 0) & (of_habit + of_order - search + FROM_AMOUNTS >= params.min_slow_surprise)
     )
     taken: NDArray[np.bool_] = np.zeros(unusual.deeds.size, dtype=np.bool_)
     for last in promising[np.lexsort((promising, -(of_habit + of_order)[promising]))].tolist():
-        places = _beats(view, unusual, last, int(step[last]), int(beats[last]), int(late[last]))
+        places = _beats(day, last, int(step[last]), int(beats[last]), int(late[last]))
         if not view.known:
             if taken[places].any():
                 continue
@@ -141,10 +159,9 @@ def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Foun
 
 
 def _beats(
-    view: View, side: "Side", last: int, step: int, beats: int, slack: int
+    day: NDArray[np.int64], last: int, step: int, beats: int, slack: int
 ) -> NDArray[np.int64]:
     """Return the places of the deeds in step that end at one, as `schedules` counted them."""
-    day = view.flow.day[side.deeds]
     second = last - 1
     while day[second] != day[last] - step:
         second -= 1

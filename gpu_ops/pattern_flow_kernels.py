@@ -55,7 +55,7 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
                 if split - scan.fewest + 1 < into:
                     continue
                 scattered = window_nats(
-                    flow, paying, scan, low, high, start, last, float(last - start + 1)
+                    flow, paying, scan, low, high, start, last, float(last - start + 1), 0.0
                 )
                 if scattered <= 0.0:
                     continue
@@ -69,7 +69,7 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
                         continue
                     gathered = window_nats(
                         flow, receiving, scan, into, end, first, split,
-                        float(split - first + 1),
+                        float(split - first + 1), 0.0,
                     )  # fmt: skip
                     if gathered > 0.0 and gathered + scattered > nats[last]:
                         nats[last] = gathered + scattered
@@ -146,7 +146,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
                     paths += 1
                     reached[origin] += 1
             gathered = window_nats(
-                flow, receiving, scan, low, high, earliest, last, float(last - earliest + 1)
+                flow, receiving, scan, low, high, earliest, last, float(last - earliest + 1), 0.0
             )
             for step in range(paths):
                 origin = touched[step]
@@ -157,7 +157,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
                     expected = (stop - begin) * (last - earliest + 1) / flow.accounts[closing]
                     scattered = window_nats(
                         flow, paying, scan, start, paying.offset[origin + 1], begin + 1,
-                        stop, float(stop - begin),
+                        stop, float(stop - begin), 0.0,
                     )  # fmt: skip
                     evidence = poisson_nats(float(reached[origin]), expected)
                     evidence += gathered + scattered

@@ -13,7 +13,6 @@ from gpu_ops.pattern_candidate import (
     balance,
     passed_on_nats,
 )
-from gpu_ops.pattern_deeds import narrowed
 from gpu_ops.pattern_fans import scan_of, searched
 from gpu_ops.pattern_ordinary import View
 from gpu_ops.ring_params import RingParams
@@ -27,7 +26,7 @@ def gather_scatters(view: View, params: RingParams, begin: int) -> Found:
     from gpu_ops.pattern_flow_kernels import gather_scatters as search
 
     scan = scan_of(view, params, begin, "burst", params.min_side)
-    paying, receiving = _unusual(view, view.paying), _unusual(view, view.receiving)
+    paying, receiving = view.unusual_paying, view.unusual_receiving
     bounds, nats, hubs = search(view.flow, paying, receiving, scan)
     found = Found()
     found.cut["gather_scatter_hubs"] += hubs
@@ -74,7 +73,7 @@ def scatter_gathers(view: View, params: RingParams, begin: int) -> Found:
     from gpu_ops.pattern_flow_kernels import scatter_gathers as search
 
     scan = scan_of(view, params, begin, "burst", params.min_side)
-    paying, receiving = _unusual(view, view.paying), _unusual(view, view.receiving)
+    paying, receiving = view.unusual_paying, view.unusual_receiving
     source, nats, hubs, cut = search(view.flow, paying, receiving, scan, params.two_step_paths)
     found = Found()
     found.cut.update({"scatter_gather_hubs": hubs, "two_step_paths": cut})
@@ -88,13 +87,6 @@ def scatter_gathers(view: View, params: RingParams, begin: int) -> Found:
         if n_middles >= params.min_side and candidate.surprise >= params.min_surprise:
             found.candidates.append(candidate)
     return found
-
-
-def _unusual(view: View, side: "Side") -> "Side":
-    """Return the deeds of a side that were not yet to be expected when they happened."""
-    from gpu_ops.pattern_deeds import NEVER
-
-    return narrowed(side, view.flow.since == NEVER)
 
 
 def _scatter_gather(

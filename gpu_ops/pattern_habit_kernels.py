@@ -59,7 +59,8 @@ def rhythmic(
             continue
         for other in range(max(low, place - _NEAR), min(high, place + _NEAR + 1)):
             gap = abs(day[place] - day[other])
-            if gap == 0:
+            shortest = (rule.beats - 1) * (gap - slack_of(gap, rule.slack))
+            if gap == 0 or shortest > day[high - 1] - day[low]:
                 continue
             paid[:] = 0
             before, first, _ = beats_back(day, count, low, place, gap, rule, paid, row)
@@ -207,13 +208,16 @@ def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
 
 
 @njit(cache=True, nogil=True)
-def habitual_since(
-    offset: NDArray[np.int64],
+def habitual_since(  # noqa: PLR0913, PLR0917 - what is kept is carried on in place
+    account: NDArray[np.int32],
     at: NDArray[np.int64],
     rhythmic: NDArray[np.int64],
     begin: int,
     horizon: int,
     limit: float,
+    count: NDArray[np.int64],
+    first: NDArray[np.int64],
+    known: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return from when on each payment was known to be of a habit or a rhythm, whichever is first.
 
@@ -221,24 +225,49 @@ def habitual_since(
     than `limit` of them a horizon.
 
     Args:
-        offset: see `rhythmic`.
-        at: microseconds, ascending within each group.
-        rhythmic: from when on each was known to be of a rhythm.
+        account: Int32, (m,): payers, in the order of time.
+        at: Int64, (m,): microseconds.
+        rhythmic: Int64, (m,): from when on each was known to be of a rhythm.
         begin: from when on payments are looked at.
         horizon: microseconds.
         limit: new counterparties a horizon.
+        count: Int64, (accounts,): payments out of rhythm so far, carried on.
+        first: Int64, (accounts,): when the first of them was, carried on.
+        known: Int64, (accounts,): when a habit became known, the largest integer if none did;
+            carried on.
     """
     since = rhythmic.copy()
     never = np.iinfo(np.int64).max
-    for account in range(offset.size - 1):
-        known, count, first = never, 0, never
-        for place in range(offset[account], offset[account + 1]):
-            since[place] = min(since[place], known)
-            if rhythmic[place] < never:
-                continue
-            count += 1
-            first = min(first, at[place])
-            often = count > limit * max(1.0, (at[place] - begin) / horizon)
-            if known == never and often and at[place] - first >= 2 * horizon:
-                known = at[place]
+    for deed in range(account.size):
+        one = account[deed]
+        since[deed] = min(since[deed], known[one])
+        if rhythmic[deed] < never:
+            continue
+        if count[one] == 0:
+            first[one] = at[deed]
+        count[one] += 1
+        often = count[one] > limit * max(1.0, (at[deed] - begin) / horizon)
+        if known[one] == never and often and at[deed] - first[one] >= 2 * horizon:
+            known[one] = at[deed]
     return since
+
+
+@njit(cache=True, nogil=True)
+def near_counts(offset: NDArray[np.int64], at: NDArray[np.int64], within: int) -> NDArray[np.int64]:
+    """Return how many of its group, itself too, lie within a time before or after each.
+
+    Args:
+        offset: Int64, (n_groups + 1,): where each group starts.
+        at: Int64: ascending within each group.
+        within: in the unit of `at`.
+    """
+    near = np.empty(at.size, dtype=np.int64)
+    for group in range(offset.size - 1):
+        low = high = offset[group]
+        for place in range(offset[group], offset[group + 1]):
+            while at[place] - at[low] > within:
+                low += 1
+            while high < offset[group + 1] and at[high] - at[place] <= within:
+                high += 1
+            near[place] = high - low
+    return near

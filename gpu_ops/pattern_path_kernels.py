@@ -26,6 +26,20 @@ class PathLimits(NamedTuple):
     return_ratio: float
 
 
+class Links(NamedTuple):
+    """The chain that ends with each deed.
+
+    Attributes:
+        earlier: Int64, (m,): the chain's deed before, -1 for none.
+        hop: Float64, (m,): nats of its being followed by this one.
+        length: Int64, (m,): deeds of the chain; one that reaches too far back holds only so many.
+    """
+
+    earlier: NDArray[np.int64]
+    hop: NDArray[np.float64]
+    length: NDArray[np.int64]
+
+
 @njit(cache=True)
 def onward_nats(
     flow: Flow, paying: Side, scan: Scan, account: int, opening: int, width: float
@@ -36,16 +50,16 @@ def onward_nats(
         flow: see `Flow`.
         paying: deeds by payer.
         scan: see `Scan`.
-        account: the payer.
+        account: the payer, of one deed at least from the window's opening on.
         opening: position of the earliest deed of the window.
         width: deeds within the window.
     """
-    low, high = paying.offset[account], paying.offset[account + 1]
     if scan.known:
-        outside = float(first_at(flow, paying, account, flow.at[opening]) - low)
+        outside = float(paying.before[first_at(flow, paying, account, flow.at[opening])])
         total = flow.before[opening]
     else:
-        outside, total = high - low - 1.0, flow.through[-1]
+        outside = paying.offset[account + 1] - paying.offset[account] - 1.0
+        total = flow.through[-1]
     if width > MOST_TRAFFIC * (total + width if scan.known else total):
         return 0.0
     rate = (outside + flow.shape[0, opening]) / (total + flow.weight[0, opening])
@@ -61,6 +75,7 @@ def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares it
     limits: PathLimits,
     inside: NDArray[np.int64],
     component: NDArray[np.int64],
+    low: int,
     amount: NDArray[np.float64],
     left: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -76,7 +91,9 @@ def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares it
         scan: see `Scan`.
         limits: see `PathLimits`.
         inside: positions of the deeds of all components, ascending.
-        component: (m,): number of the deed's component, -1 where it is part of none.
+        component: number of the component of each deed from `low` on, up to the last that closes a
+            cycle; -1 where it is part of none.
+        low: the first deed that may be part of a cycle.
         amount: (m,): of the deeds.
         left: steps left to each component; counted down, below 0 where the search ended early.
 
@@ -95,7 +112,7 @@ def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares it
     visited = np.zeros(paying.offset.size - 1, dtype=np.bool_)
     for number in range(size):
         closing = inside[number]
-        part = component[closing]
+        part = component[closing - low]
         if flow.at[closing] < scan.begin or left[part] < 0:
             continue
         root, opening = flow.target[closing], flow.at[closing] - scan.horizon
@@ -117,7 +134,7 @@ def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares it
             if deed >= closing:
                 cursor[depth] = paying.offset[here + 1]
                 continue
-            if component[deed] != part:
+            if component[deed - low] != part:
                 continue
             left[part] -= 1
             onward = flow.target[deed]
@@ -180,32 +197,40 @@ def _cycle_nats(
 
 @njit(cache=True, nogil=True)
 def chains(
-    flow: Flow, paying: Side, receiving: Side, scan: Scan, longest: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], int]:
+    flow: Flow, paying: Side, receiving: Side, scan: Scan, longest: int, links: Links
+) -> tuple[NDArray[np.float64], int]:
     """Find for each deed the least likely chain of payments passed on that ends with it.
 
     Each account on the way pays on soon after it was paid; the chance of that is its rate times the
     deeds that happened in between. The first deed may be any of those so far. Of a chain that would
-    grow too long, in deeds or in time, the latest part is carried on.
+    grow too long, in deeds or in time, the latest part is carried on. A deed that was to be
+    expected is part of none.
+
+    Args:
+        flow: see `Flow`.
+        paying: unusual deeds by payer.
+        receiving: unusual deeds by payee.
+        scan: see `Scan`.
+        longest: most deeds of a chain.
+        links: filled in for the deeds from `scan.begin` on; those before must have theirs.
 
     Returns:
-        earlier: the chain's deed before, of as many as `lengths` tells.
-        nats: evidence of the chain, the choice of its start deducted.
-        lengths: deeds of the chain.
+        nats: evidence of the chain, the choice of its start deducted; 0 before `scan.begin`.
         hubs: deeds of accounts that so many paid before within the horizon that only the latest
             `scan.hub` were followed.
     """
     size = flow.at.size
     hubs = 0
-    earlier = np.full(size, -1, dtype=np.int64)
-    hops, totals = np.zeros(size), np.zeros(size)
-    nats = np.empty(size)
-    lengths = np.ones(size, dtype=np.int64)
+    nats = np.zeros(size)
+    never = np.iinfo(np.int64).max
     for deed in range(size):
+        if flow.at[deed] < scan.begin or flow.since[deed] < never:
+            continue
         opening = flow.at[deed] - scan.horizon
         account = flow.source[deed]
         into, end = receiving.offset[account], receiving.offset[account + 1]
         latest = last_at(flow, receiving, into, end, flow.at[deed])
+        total = 0.0
         for place in range(latest, into - 1, -1):
             arriving = receiving.deeds[place]
             if flow.at[arriving] < opening:
@@ -219,14 +244,15 @@ def chains(
             width = flow.through[deed] - flow.before[arriving]
             hop = onward_nats(flow, paying, scan, account, arriving, width)
             found, length, first = hop, 2, arriving
-            while length < min(lengths[arriving] + 1, longest):
-                if flow.at[earlier[first]] < opening:
+            while length < min(links.length[arriving] + 1, longest):
+                before = links.earlier[first]
+                if before < 0 or flow.at[before] < opening:
                     break
-                found += hops[first]
-                first = earlier[first]
+                found += links.hop[first]
+                first = before
                 length += 1
-            if found > totals[deed]:
-                totals[deed], hops[deed], earlier[deed] = found, hop, arriving
-                lengths[deed] = length
-        nats[deed] = totals[deed] - math.log(deed + 1.0 if scan.known else float(size))
-    return earlier, nats, lengths, hubs
+            if found > total:
+                total, links.hop[deed], links.earlier[deed] = found, hop, arriving
+                links.length[deed] = length
+        nats[deed] = total - math.log(flow.number[deed] + 1.0 if scan.known else float(size))
+    return nats, hubs

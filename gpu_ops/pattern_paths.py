@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_ops.pattern_candidate import Candidate, Found, balance, passed_on_nats
-from gpu_ops.pattern_deeds import DAY, MICROSECOND, NEVER, narrowed
+from gpu_ops.pattern_deeds import DAY, MICROSECOND, NEVER
 from gpu_ops.pattern_fans import scan_of
 from gpu_ops.pattern_ordinary import View
 from gpu_ops.ring_params import RingParams
@@ -50,12 +50,12 @@ def _cycles_between(view: View, params: RingParams, low: int, high: int, begin: 
     # A component is searched only where something closes.
     if inside.size == 0 or view.deeds.at[inside[-1]] < begin:
         return found
-    component = np.full(view.deeds.at.size, -1, dtype=np.int64)
-    component[inside] = part
+    component = np.full(high - low, -1, dtype=np.int64)
+    component[inside - low] = part
     steps = np.full(int(part.max()) + 1, params.component_steps, dtype=np.int64)
     scan = scan_of(view, params, begin, "burst", 0)
     paths, lengths, nats, ordered = closed_cycles(
-        view.flow, view.paying, scan, _limits(params), inside, component,
+        view.flow, view.paying, scan, _limits(params), inside, component, low,
         view.deeds.amount, steps,
     )  # fmt: skip
     for number in np.flatnonzero(steps < 0).tolist():
@@ -146,11 +146,12 @@ def chains(view: View, params: RingParams, begin: int) -> Found:
     """
     from gpu_ops.pattern_path_kernels import chains as search
 
-    unusual = view.flow.since == NEVER
     scan = scan_of(view, params, begin, "burst", 0)
-    paying, receiving = narrowed(view.paying, unusual), narrowed(view.receiving, unusual)
     shortest, longest = params.chain_accounts
-    earlier, nats, lengths, hubs = search(view.flow, paying, receiving, scan, longest - 1)
+    nats, hubs = search(
+        view.flow, view.unusual_paying, view.unusual_receiving, scan, longest - 1, view.links
+    )
+    earlier, lengths = view.links.earlier, view.links.length
     found = Found(cut=Counter(chain_hubs=hubs))
     ends = np.flatnonzero(
         (lengths + 1 >= shortest) & (nats >= params.min_surprise) & (view.deeds.at >= begin)

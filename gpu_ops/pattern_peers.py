@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from gpu_ops.pattern_deeds import DAY, Deeds
@@ -37,6 +38,14 @@ class Traffic:
         count = np.bincount(day - first)
         days = np.flatnonzero(count)
         return cls(days + first, np.cumsum(count[days]).astype(np.float64))
+
+    @classmethod
+    def of_totals(cls, totals: pl.DataFrame) -> "Traffic":
+        """Read day and payments, the running sum, in the order of the days."""
+        return cls(
+            day=totals["day"].to_physical().cast(pl.Int64).to_numpy(),
+            through=totals["payments"].cast(pl.Float64).to_numpy(),
+        )
 
     def clock(self, day: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return for days with payments how many there were before, and with them."""
@@ -97,46 +106,108 @@ def hindsight_prior(deeds: Deeds, traffic: Traffic, peers: PeerCounts) -> Prior:
     """
     size = deeds.at.size
     shape, weight, fresh = np.ones((3, 2, size))
+    before, through = traffic.clock(deeds.at // DAY)
+    total = traffic.through[-1] if size else 0.0
     ends = ((deeds.source, peers.payers), (deeds.target, peers.payees))
     for end, (account, n_peers) in enumerate(ends if size else ()):
-        count = np.bincount(np.bincount(account), minlength=4)[:, np.newaxis].astype(np.float64)
-        none = np.array([float(n_peers - np.unique(account).size)])
-        shape[end] = _shapes(none, count[1], count[2], count[3])
-        weight[end] = shape[end] * n_peers * traffic.through[-1] / size
-        fresh[end] = _fresh(traffic, deeds.at, account, 0.0)[-1]
+        tally = Tally.empty(deeds.n_accounts)
+        told, _ = tally.add(account, np.zeros(size, dtype=np.int64), 1, before, through)
+        shape[end] = told.shapes(np.array([float(n_peers)]))
+        weight[end] = shape[end] * n_peers * total / size
+        fresh[end] = told.fresh(np.array([total]))
     return Prior(shape, weight, fresh, np.full(size, float(peers.accounts)))
 
 
-def peers_so_far(deeds: Deeds) -> NDArray[np.float64]:
-    """Return Float64 (3, m): payers, payees and accounts of deeds up to each."""
-    ends = (deeds.source, deeds.target, np.column_stack([deeds.source, deeds.target]).ravel())
-    return np.stack([_seen(deeds.at, accounts) for accounts in ends])
+@dataclass(frozen=True)
+class Told:
+    """How many deeds accounts have, as of some moments.
 
-
-def known_prior(deeds: Deeds, traffic: Traffic, peers: NDArray[np.float64], begin: float) -> Prior:
-    """Return what the deeds before each tell of their accounts.
-
-    Args:
-        deeds: those that are unusual, in the order of time.
-        traffic: the feed's clock.
-        peers: of `peers_so_far`, for these deeds.
-        begin: payments of the feed before the first deed may be.
+    Attributes:
+        at_least: Float64, (moments, 4): accounts with one, two, three and four deeds or more.
+        gaps: Float64, (moments,): payments of the feed between the deeds of those that have two.
     """
-    size = deeds.at.size
-    shape, weight, fresh = np.ones((3, 2, size))
-    day = deeds.at // DAY
-    rate = (np.searchsorted(day, day, "left") + 1.0) / (
-        np.maximum(traffic.clock(day)[0] - begin, 0.0) + 1.0
-    )
-    earlier = np.searchsorted(deeds.at, deeds.at, "left")
-    for end, account in enumerate((deeds.source, deeds.target)):
-        shape[end] = _shapes_so_far(deeds.at, account, peers[end])
-        weight[end] = shape[end] * peers[end] / rate
-        fresh[end] = np.r_[1.0, _fresh(traffic, deeds.at, account, begin)][earlier]
-    return Prior(shape, weight, fresh, peers[2])
+
+    at_least: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+
+    def shapes(self, peers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the shapes of the gamma priors; `peers` are all accounts, with or without deeds.
+
+        See `shapes`.
+        """
+        one, two, three = (self.at_least[:, k] - self.at_least[:, k + 1] for k in range(3))
+        return shapes(np.maximum(peers - self.at_least[:, 0], 0.0), one, two, three)
+
+    def fresh(self, width: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of deeds that do not just follow others of their account.
+
+        Chance puts a third of the time, on the feed's clock, between an account's two deeds. Where
+        the accounts that have two, too few for a ring, have them closer together, events come in
+        clusters by themselves (as of Neyman and Scott, Statistical approach to problems of
+        cosmology, 1958), and only the first of a cluster is evidence. 1 where two deeds are rare:
+        the accounts that have them may be rings' members.
+
+        Args:
+            width: payments of the feed in which there might have been deeds.
+        """
+        one, two = (self.at_least[:, k] - self.at_least[:, k + 1] for k in range(2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = 3.0 * self.gaps / two / width
+        usual = (two >= one * _TWO_ARE_USUAL) & (two > 0.0)
+        fresh: NDArray[np.float64] = np.where(usual, np.clip(share, _LEAST_FRESH, 1.0), 1.0)
+        return fresh
 
 
-def _shapes(
+@dataclass(frozen=True)
+class Tally:
+    """What is kept of each account's deeds at one end, to go on counting.
+
+    Attributes:
+        count: Int64, (accounts,): deeds.
+        first: Float64, (accounts,): when the first was, in payments of the feed.
+        gap: Float64, (accounts,): payments of the feed between the first two.
+    """
+
+    count: NDArray[np.int64]
+    first: NDArray[np.float64]
+    gap: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, n_accounts: int) -> "Tally":
+        """Return that of accounts without a deed."""
+        return cls(np.zeros(n_accounts, np.int64), np.zeros(n_accounts), np.zeros(n_accounts))
+
+    def add(
+        self,
+        account: NDArray[np.int32],
+        moment: NDArray[np.int64],
+        n_moments: int,
+        before: NDArray[np.float64],
+        through: NDArray[np.float64],
+    ) -> tuple[Told, NDArray[np.int64]]:
+        """Count further deeds, in the order of time.
+
+        Args:
+            account: Int32, (m,).
+            moment: Int64, (m,), ascending: with which moment each deed is told.
+            n_moments: how many there are.
+            before: Float64, (m,): payments of the feed before the day of each.
+            through: Float64, (m,): payments up to the end of that day.
+
+        Returns:
+            What each moment adds, and how many deeds of its account lay before each: Int64, (m,).
+        """
+        from gpu_ops.pattern_peer_kernels import tallied
+
+        at_least, gaps = np.zeros((n_moments, 4)), np.zeros(n_moments)
+        earlier = tallied(
+            account, moment, (before + through) / 2.0, through - before, self.count, self.first,
+            self.gap, at_least, gaps,
+        )  # fmt: skip
+        return Told(at_least, gaps), earlier
+
+
+def shapes(
     none: NDArray[np.float64],
     one: NDArray[np.float64],
     two: NDArray[np.float64],
@@ -157,73 +228,3 @@ def _shapes(
     shape = np.where(spread > 0.0, np.clip(shape, *_SHAPES), _SHAPES[1])
     few = np.where(none >= one, one, two)
     return np.where(few > 0.0, shape, _SHAPES[0])
-
-
-def _shapes_so_far(
-    at: NDArray[np.int64], account: NDArray[np.int32], peers: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return `_shapes` as of strictly before each deed."""
-    rank = _ranks(account)[0]
-    before = np.searchsorted(at, at, "left")
-    at_least = [np.r_[0.0, np.cumsum(rank == k)][before] for k in range(4)]
-    one, two, three = (at_least[k] - at_least[k + 1] for k in range(3))
-    return _shapes(np.maximum(peers - at_least[0], 0.0), one, two, three)
-
-
-def _fresh(
-    traffic: Traffic, at: NDArray[np.int64], account: NDArray[np.int32], begin: float
-) -> NDArray[np.float64]:
-    """Return, as of each deed, the share of deeds that do not just follow others of their account.
-
-    Chance puts a third of the time, on the feed's clock, between an account's two deeds. Where
-    the accounts that have two, too few for a ring, have them closer together, events come in
-    clusters by themselves (as of Neyman and Scott, Statistical approach to problems of cosmology,
-    1958), and only the first of a cluster is evidence. 1 where two deeds are rare: the accounts
-    that have them may be rings' members.
-
-    Args:
-        traffic: the feed's clock.
-        at: Int64, (m,), ascending, m > 0.
-        account: Int32, (m,).
-        begin: payments of the feed before the first deed may be.
-    """
-    rank, previous = _ranks(account)
-    before, through = traffic.clock(at // DAY)
-    middle = (before + through) / 2.0
-    # Two of one day: a third of its width.
-    apart = np.maximum(middle - middle[previous], (through - before) / 3.0)
-    second = rank == 1
-    third = np.flatnonzero(rank == 2)  # noqa: PLR2004 - the third of its account
-    closed = apart[previous[third]]
-    count, gaps = second.astype(np.float64), np.where(second, apart, 0.0)
-    count[third] -= 1.0
-    gaps[third] -= closed
-    one = np.cumsum((rank == 0).astype(np.float64) - second)
-    count, gaps = np.cumsum(count), np.cumsum(gaps)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = 3.0 * gaps / count / (through - begin)
-    usual = (count >= one * _TWO_ARE_USUAL) & (count > 0.0)
-    fresh: NDArray[np.float64] = np.where(usual, np.clip(share, _LEAST_FRESH, 1.0), 1.0)
-    return fresh
-
-
-def _ranks(account: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many deeds of its account lie before each, and where the latest of them does."""
-    order = np.argsort(account, kind="stable")
-    grouped = account[order]
-    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]]) if order.size else order
-    rank, previous = np.empty((2, order.size), dtype=np.int64)
-    rank[order] = np.arange(order.size) - np.repeat(starts, np.diff(np.r_[starts, order.size]))
-    previous[order] = np.r_[order[:1], order[:-1]]
-    return rank, np.where(rank > 0, previous, np.arange(order.size))
-
-
-def _seen(at: NDArray[np.int64], accounts: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return how many distinct accounts there were up to each time.
-
-    Args:
-        at: Int64, (m,), ascending.
-        accounts: Int32, (m,) or (2 m,), one or two for each time, in their order.
-    """
-    first = np.unique(accounts, return_index=True)[1] // max(1, accounts.size // max(1, at.size))
-    return np.searchsorted(np.sort(at[first]), at, "right").astype(np.float64)

@@ -22,6 +22,7 @@ class Flow(NamedTuple):
     """Deeds in the order of time, as the kernels read them.
 
     Attributes:
+        number: Int64, (m,): deeds of the feed before, ascending.
         source: Int32, (m,): payer.
         target: Int32, (m,): payee.
         at: Int64, (m,): microseconds of the first payment.
@@ -39,6 +40,7 @@ class Flow(NamedTuple):
         accounts: Float64, (m,): accounts known by then.
     """
 
+    number: NDArray[np.int64]
     source: NDArray[np.int32]
     target: NDArray[np.int32]
     at: NDArray[np.int64]
@@ -61,11 +63,13 @@ class Side(NamedTuple):
         offset: Int64, (accounts + 1,): where each account's group starts.
         deeds: Int64: positions in `Flow`.
         end: 0 for payers, 1 for payees: which prior holds.
+        before: Int64: how many deeds of its account lie before each, those not in the group, too.
     """
 
     offset: NDArray[np.int64]
     deeds: NDArray[np.int64]
     end: int
+    before: NDArray[np.int64]
 
 
 class Scan(NamedTuple):
@@ -77,6 +81,7 @@ class Scan(NamedTuple):
         horizon: microseconds.
         fewest: fewest counterparties on a side.
         hub: most deeds of one account within the horizon.
+        least: nats; windows that have surely no more are passed over.
     """
 
     known: bool
@@ -84,13 +89,24 @@ class Scan(NamedTuple):
     horizon: int
     fewest: int
     hub: int
+    least: float
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap object
-    flow: Flow, side: Side, scan: Scan, low: int, high: int, first: int, last: int, found: float
+    flow: Flow,
+    side: Side,
+    scan: Scan,
+    low: int,
+    high: int,
+    first: int,
+    last: int,
+    found: float,
+    least: float,
 ) -> float:
     """Return the evidence in `found` counterparties of one account between two of its places.
+
+    What is surely no more than `least` is told as 0.
 
     An account that its peers do not explain is judged by its own past alone, as limited translation
     estimators do (Efron and Morris, Limiting the risk of Bayes and empirical Bayes estimators,
@@ -99,7 +115,7 @@ def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap ob
     opening, closing = side.deeds[first], side.deeds[last]
     width = max(flow.through[closing] - flow.before[opening], 1.0)
     if scan.known:
-        outside, total = first - low, flow.through[closing]
+        outside, total = side.before[first], flow.through[closing]
     else:
         outside, total = (high - low) - (last - first + 1), flow.through[-1]
     if width > MOST_TRAFFIC * total:
@@ -109,12 +125,12 @@ def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap ob
         shape, weight = 1.0, 0.0
     fresh = flow.fresh[side.end, opening]
     nats: float = excess_nats(
-        found * fresh, outside * fresh, shape, width / (total + weight / fresh)
+        found * fresh, outside * fresh, shape, width / (total + weight / fresh), least
     )
     return nats
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def ends_here(flow: Flow, side: Side, scan: Scan, place: int, high: int) -> bool:
     """Return whether a window may end at this place: with a day's last deed, or an instant's."""
     if place + 1 >= high:
@@ -125,7 +141,7 @@ def ends_here(flow: Flow, side: Side, scan: Scan, place: int, high: int) -> bool
     return last
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def reach(flow: Flow, side: Side, scan: Scan, low: int, place: int) -> int:
     """Return the first place within the horizon before a place, -1 if a hub's."""
     first = place
@@ -137,7 +153,7 @@ def reach(flow: Flow, side: Side, scan: Scan, low: int, place: int) -> int:
     return first
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def crowded(flow: Flow, side: Side, scan: Scan, low: int, high: int) -> bool:
     """Return whether an account ever has too many deeds within the horizon."""
     first = low
@@ -149,7 +165,7 @@ def crowded(flow: Flow, side: Side, scan: Scan, low: int, high: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def last_at(flow: Flow, side: Side, low: int, high: int, at: int) -> int:
     """Return the last place of a group that is not later than a time; `low` - 1 for none."""
     while low < high:
@@ -161,7 +177,7 @@ def last_at(flow: Flow, side: Side, low: int, high: int, at: int) -> int:
     return low - 1
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def first_at(flow: Flow, side: Side, account: int, at: int) -> int:
     """Return an account's first place that is not earlier than a time."""
     low, high = side.offset[account], side.offset[account + 1]

@@ -2,37 +2,35 @@
 
 Hindsight tells at some time T what all payments up to T show. As known tells, day by day, what
 could be seen by then. Both are one search over the same deeds; they differ in what they hold for
-ordinary (`pattern_ordinary`). The search runs on the CPU, compiled: its loops over one account's
-windows have no counterpart among table operations, and cuGraph has no search for patterns in time.
+ordinary (`pattern_ordinary`, `pattern_known`). The search runs on the CPU, compiled: its loops over
+one account's windows have no counterpart among table operations, and cuGraph has no search for
+patterns in time.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from gpu_ops.pattern_candidate import Found
-from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
-from gpu_ops.pattern_fans import fans_in, fans_out
-from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
-from gpu_ops.pattern_ordinary import View, hindsight_view, known_view
-from gpu_ops.pattern_paths import chains, cycles
+from gpu_ops.pattern_deeds import DAY, Deeds, PaidDays, Payments
+from gpu_ops.pattern_ordinary import View, hindsight_view
 from gpu_ops.pattern_peers import PeerCounts, Traffic
-from gpu_ops.pattern_state import KEPT_SCHEMA, STANDING_SCHEMA, RingState, advanced, usable
-from gpu_ops.ring_building import Ring, built, ring_of
-from gpu_ops.ring_log import RingLog
+from gpu_ops.pattern_search import candidates_of, end_of, ring_table
+from gpu_ops.pattern_state import KEPT_SCHEMA, RingState, usable
+from gpu_ops.ring_building import built
+from gpu_ops.ring_making import rings_of
 from gpu_ops.ring_params import RING_SCHEMA, RingParams
-from gpu_ops.threads import side_by_side
+from gpu_ops.rings_known import as_known
 
-SEARCH_VERSION: Final = "4"
+__all__ = ["RingSearch", "as_known", "hindsight", "search_rings", "together"]
+
+SEARCH_VERSION: Final = "5"
 """Changes when the same payments would give other rings."""
 
-_SEARCHES: Final = (fans_in, fans_out, gather_scatters, scatter_gathers, cycles, chains)
 _EVER: Final = int(np.iinfo(np.int64).min)
 
 DENSE_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -97,16 +95,16 @@ def search_rings(
     results = []
     for feed in sorted(table["feed"].unique().to_list()):
         payments = Payments.of(table.filter(pl.col("feed") == feed))
-        day = payments.at // DAY
-        n_accounts = payments.accounts.len()
+        by_payer = payments.by_payer()
+        traffic = Traffic.of(payments.at // DAY)
         view = hindsight_view(
-            payments,
-            PaidDays.of(payments.payer, day, n_accounts),
-            Traffic.of(day),
-            PeerCounts.of(payments.payer, payments.payee, n_accounts),
+            Deeds.of_rare_pairs(payments, by_payer, params.max_pair_transactions, params.burst),
+            PaidDays.of(payments, by_payer),
+            traffic,
+            PeerCounts.of(payments.payer, payments.payee, payments.accounts.len()),
             params,
         )
-        results.append(_searched(feed, view, params, _end_of(int(day.max()))))
+        results.append(_searched(feed, view, payments, params, end_of(int(traffic.day[-1]))))
     return together(results, accounts)
 
 
@@ -123,88 +121,68 @@ def hindsight(
     params = params or RingParams()
     if state.through is None:
         return together([], accounts)
-    few = (pl.col("n") <= params.max_pair_transactions) | (
-        pl.col("last_at") - pl.col("first_at") <= params.burst
-    )
-    pairs = state.pairs.filter(few).select("payer", "payee")
-    payments = Payments.of(state.payments.join(pairs, on=["payer", "payee"], how="semi"))
+    payments, rank = _renumbered(state, params)
+    days = state.days
     view = hindsight_view(
-        payments,
-        _paid_days(state, payments),
-        _traffic(state),
+        Deeds.of_rare_pairs(
+            payments, payments.by_payer(), params.max_pair_transactions, params.burst
+        ),
+        PaidDays.kept(
+            rank[days["payer"].to_numpy()],
+            days["day"].to_physical().cast(pl.Int64).to_numpy(),
+            days["n"].cast(pl.Int64).to_numpy(),
+            rank.size,
+        ),
+        Traffic.of_totals(state.totals),
         PeerCounts(
-            state.pairs["payer"].n_unique(),
-            state.pairs["payee"].n_unique(),
-            pl.concat([state.pairs["payer"], state.pairs["payee"].alias("payer")]).n_unique(),
+            int(state.accounts["pays"].sum()), int(state.accounts["is_paid"].sum()), rank.size
         ),
         params,
     )
     return together(
-        [_searched(state.feed, view, params, _end_of(_number(state.through)))], accounts
+        [
+            _searched(
+                state.feed,
+                view,
+                payments,
+                params,
+                end_of(int(state.totals["day"].to_physical()[-1])),
+            )
+        ],
+        accounts,
     )
 
 
-def as_known(
-    state: RingState, transactions: pl.LazyFrame, *, params: RingParams | None = None
-) -> tuple[RingState, pl.DataFrame]:
-    """Take in whole UTC days and return what became known of rings on each of them.
+def _renumbered(state: RingState, params: RingParams) -> tuple[Payments, NDArray[np.int32]]:
+    """Return the kept payments of rare pairs, and the place of each account by name.
 
-    Ordinary is what lay before a candidate's first deed. However the same days are split into
-    calls, the same is returned for them.
-
-    Args:
-        state: of the transactions' feed, before these days.
-        transactions: see `search_rings`; all of the state's feed, and of later days.
-        params: see `RingParams`; the same for all days of a feed.
-
-    Returns:
-        The state after these days, and a table of `RING_SCHEMA` in the order of (known_at,
-        ring_id): one row for each ring and day on which it appeared, changed or became part of
-        another. A ring as known before UTC day D is its last row with `known_at` before D.
-
-    Raises:
-        ValueError: if a transaction is of another feed, or of a day that was taken in.
+    In hindsight accounts are numbered as `search_rings` does, so that ties are broken alike.
     """
-    params = params or RingParams()
-    table = usable(transactions, params).select("feed", *KEPT_SCHEMA).collect()
-    others = [feed for feed in table["feed"].unique().to_list() if feed != state.feed]
-    if others:
-        raise ValueError(f"the state is of feed {state.feed}, transactions are of {others[0]}")
-    if table.is_empty():
-        return state, pl.DataFrame(schema=RING_SCHEMA)
-    later = advanced(state, table.drop("feed"), params)
-    payments = Payments.of(later.payments)
-    view = known_view(payments, _paid_days(later, payments), _traffic(later), params)
-    begin = int(table["occurred_at"].dt.epoch("us").min()) // DAY * DAY  # type: ignore[arg-type] # not empty: an integer
-    found = _candidates(view, params, begin)
-    by_day: dict[datetime, list[Ring]] = {}
-    for candidate in found.candidates:
-        ring = ring_of(state.feed, view, candidate)
-        by_day.setdefault(ring.known_at, []).append(ring)
-    log = RingLog(_rings(state.rings))
-    said = [ring for moment in sorted(by_day) for ring in log.add(by_day[moment])]
-    cut = Counter(state.cut)
-    cut.update(found.cut)
-    standing = _table(log.standing, STANDING_SCHEMA)
-    return replace(later, rings=standing, cut=dict(cut)), _table(said)
+    few = (pl.col("n") <= params.max_pair_transactions) | (
+        pl.col("last_at") - pl.col("first_at") <= params.burst
+    )
+    pairs = state.pairs.filter(few).select("payer", "payee")
+    kept = state.payments.join(pairs, on=["payer", "payee"], how="semi")
+    order = state.accounts["account"].arg_sort().to_numpy()
+    rank = np.empty(order.size, dtype=np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    names = state.accounts["account"].gather(order)
+    ranked = kept.with_columns(
+        pl.Series(end, rank[kept[end].to_numpy()]) for end in ("payer", "payee")
+    )
+    return Payments.numbered(names, ranked), rank
 
 
-def _candidates(view: View, params: RingParams, begin: int) -> Found:
-    found = Found()
-    if view.deeds.at.size:
-        for part in side_by_side([partial(one, view, params, begin) for one in _SEARCHES]):
-            found.add(part)
-    return found
-
-
-def _searched(feed: str, view: View, params: RingParams, known_at: datetime) -> RingSearch:
+def _searched(
+    feed: str, view: View, payments: Payments, params: RingParams, known_at: datetime
+) -> RingSearch:
     """Return the rings of one feed in hindsight."""
-    found = _candidates(view, params, _EVER)
-    rings = built(ring_of(feed, view, one, known_at) for one in found.candidates)
-    members = [view.deeds.payments.names[part].tolist() for part in found.dense]
+    found = candidates_of(view, params, _EVER)
+    rings = built(rings_of(feed, view.deeds, payments, found.candidates, known_at))
+    members = [payments.accounts.gather(part).to_list() for part in found.dense]
     return RingSearch(
-        rings=_table(ring for ring in rings if ring.merged_into is None),
-        merged=_table(ring for ring in rings if ring.merged_into is not None),
+        rings=ring_table(ring for ring in rings if ring.merged_into is None),
+        merged=ring_table(ring for ring in rings if ring.merged_into is not None),
         dense=pl.DataFrame(
             {
                 "feed": [feed] * len(members),
@@ -231,51 +209,6 @@ def together(results: list[RingSearch], accounts: pl.DataFrame | None) -> RingSe
         dense=pl.concat([pl.DataFrame(schema=DENSE_SCHEMA), *(one.dense for one in results)]),
         cut=dict(cut),
     )
-
-
-def _table(rings: Iterable[Ring], schema: dict[str, pl.DataType] = RING_SCHEMA) -> pl.DataFrame:
-    kept = list(rings)
-    columns = {name: [getattr(ring, name) for ring in kept] for name in schema}
-    return pl.DataFrame(columns, schema=schema)
-
-
-def _rings(table: pl.DataFrame) -> list[Ring]:
-    return [
-        Ring(**row | {name: tuple(row[name]) for name in ("accounts", "transaction_ids")})
-        for row in table.iter_rows(named=True)
-    ]
-
-
-def _paid_days(state: RingState, payments: Payments) -> PaidDays:
-    """Return the days of the payers of some payments."""
-    payer = payments.accounts.rename("payer").to_frame().with_row_index("code")
-    days = state.days.join(payer, on="payer").sort("code", "day")
-    offset = np.searchsorted(days["code"].to_numpy(), np.arange(payments.accounts.len() + 1))
-    day = days["day"].to_physical().cast(pl.Int64).to_numpy()
-    return PaidDays(
-        offset=offset.astype(np.int64),
-        day=day,
-        count=days["n"].cast(pl.Int64).to_numpy(),
-        key=days["code"].cast(pl.Int64).to_numpy() << 32 | day,
-    )
-
-
-def _traffic(state: RingState) -> Traffic:
-    days = state.days.group_by("day").agg(pl.col("n").cast(pl.Int64).sum()).sort("day")
-    return Traffic(
-        day=days["day"].to_physical().cast(pl.Int64).to_numpy(),
-        through=days["n"].cum_sum().cast(pl.Float64).to_numpy(),
-    )
-
-
-def _number(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
-
-
-def _end_of(day: int) -> datetime:
-    """Return the last microsecond of a UTC day, counted since 1970."""
-    midnight = datetime.combine(date(1970, 1, 1), time(), UTC) + timedelta(days=day + 1)
-    return midnight - timedelta(microseconds=1)
 
 
 def _with_community_share(rings: pl.DataFrame, accounts: pl.DataFrame | None) -> pl.DataFrame:

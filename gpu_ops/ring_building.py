@@ -1,25 +1,9 @@
-"""From candidates to rings: what shares its payments is one ring, with one id that lasts."""
+"""Rings: what shares its payments is one ring, with one id that lasts."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
-from typing import Final
-
-import numpy as np
-
-from gpu_ops.pattern_candidate import Candidate
-from gpu_ops.pattern_deeds import DAY, NEVER
-from gpu_ops.pattern_ordinary import View
-
-ID_TRANSACTIONS: Final = 3
-"""How many of a ring's earliest transactions make its id."""
-
-HALF_SURPRISE: Final = 10.0
-"""Nats of surprise that count as half of what can be had."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -60,74 +44,6 @@ class Ring:
     def age(self) -> tuple[datetime, str]:
         """A key that sorts rings by when the one began whose id they bear, oldest first."""
         return self.began_at or self.first_at, self.ring_id
-
-
-def ring_of(feed: str, view: View, candidate: Candidate, known_at: datetime | None = None) -> Ring:
-    """Return a candidate with names, ids and money.
-
-    Args:
-        feed: its feed.
-        view: whose candidate it is.
-        candidate: the candidate.
-        known_at: when it is known; default the end of the UTC day of its last deed, and then later
-            payments of the same deeds are left out.
-    """
-    payments = view.deeds.payments
-    end = NEVER
-    if known_at is None:
-        end = (int(view.deeds.at[candidate.deeds[-1]]) // DAY + 1) * DAY
-        known_at = _moment(end - 1)
-    rows = view.deeds.rows(candidate.deeds, end)
-    identifiers = tuple(payments.identifiers[rows].tolist())
-    amounts = payments.amount[rows]
-    inflow = amounts.max()
-    if candidate.inflow.size:
-        inflow = payments.amount[view.deeds.rows(candidate.inflow, end)].sum()
-    known = payments.probability[rows]
-    known = known[~np.isnan(known)]
-    probability = float(known.mean()) if known.size else None
-    return Ring(
-        ring_id=_ring_id(feed, identifiers),
-        feed=feed,
-        pattern=candidate.pattern,
-        horizon=candidate.horizon,
-        score=_score(candidate, probability),
-        accounts=tuple(payments.names[list(candidate.accounts)].tolist()),
-        transaction_ids=identifiers,
-        first_at=_moment(int(payments.at[rows[0]])),
-        last_at=_moment(int(payments.at[rows[-1]])),
-        known_at=known_at,
-        amount=float(amounts.sum()),
-        exposure=float(inflow),
-        n_accounts=len(candidate.accounts),
-        n_transactions=len(identifiers),
-        centre=None if candidate.centre < 0 else str(payments.names[candidate.centre]),
-        surprise=candidate.surprise,
-        surprise_of_habit=candidate.of_habit,
-        surprise_of_order=candidate.of_order,
-        surprise_of_amounts=candidate.of_amounts,
-        shape=candidate.shape,
-        coherence=candidate.coherence,
-        probability=probability,
-    )
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _ring_id(feed: str, transaction_ids: tuple[str, ...]) -> str:
-    """Return an id that later transactions of the ring do not change."""
-    named = "\x1f".join([feed, *transaction_ids[:ID_TRANSACTIONS]])
-    return f"ring-{blake2b(named.encode(), digest_size=8).hexdigest()}"
-
-
-def _score(candidate: Candidate, probability: float | None) -> float:
-    """Return 0..1; see `search_rings`."""
-    surprise = max(candidate.surprise, 0.0)
-    score = 0.45 * surprise / (surprise + HALF_SURPRISE)
-    score += 0.30 * candidate.shape + 0.25 * candidate.coherence
-    return score if probability is None else 0.75 * score + 0.25 * probability
 
 
 def built(rings: Iterable[Ring]) -> list[Ring]:

@@ -57,6 +57,7 @@ def flow_of(
         return np.array([at(given[k]) if given and k in given else NEVER for k in range(size)])
 
     return Flow(
+        number=np.arange(size),
         source=np.array([payer for _, payer, _ in deeds], dtype=np.int32),
         target=np.array([payee for *_, payee in deeds], dtype=np.int32),
         at=np.array([at(when) for when, _, _ in deeds]),
@@ -84,9 +85,15 @@ def receiving(flow: "Flow") -> "Side":
 
 
 def scan(
-    *, fewest: int, known: bool = False, begin: float = 0.0, horizon: float = 30.0, hub: int = 100
+    *,
+    fewest: int,
+    known: bool = False,
+    begin: float = 0.0,
+    horizon: float = 30.0,
+    hub: int = 100,
+    least: float = 0.0,
 ) -> "Scan":
     """Return the bounds of a search, in days."""
     from gpu_ops.pattern_windows import Scan
 
-    return Scan(known, at(begin), at(horizon), fewest, hub)
+    return Scan(known, at(begin), at(horizon), fewest, hub, least)

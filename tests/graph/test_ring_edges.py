@@ -5,15 +5,13 @@ from datetime import timedelta
 
 import polars as pl
 
-from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
 from gpu_ops.pattern_fans import fans_in
-from gpu_ops.pattern_ordinary import known_view
-from gpu_ops.pattern_peers import Traffic
 from gpu_ops.pattern_state import RingState
 from gpu_ops.patterns import as_known, hindsight, search_rings
 from gpu_ops.ring_building import Ring, built
 from gpu_ops.ring_log import RingLog
 from gpu_ops.ring_params import RingParams
+from tests.graph.known_views import view_of_day
 from tests.graph.payments import START, Payment, ordinary, rings_in, table
 
 
@@ -123,16 +121,7 @@ def test_what_closes_a_window_but_is_ordinary_does_not_tell_it_again() -> None:
     rows = table([*ordinary(120, 60), *habitual, *fan, (101.0, "h", "p50", 900.0)])
     for last in (100, 101):
         day = (pl.col("occurred_at") - START).dt.total_days()
-        known = rows.filter(day <= last)
-        payments = Payments.of(known)
-        days = payments.at // DAY
-        view = known_view(
-            payments,
-            PaidDays.of(payments.payer, days, payments.accounts.len()),
-            Traffic.of(days),
-            RingParams(),
-        )
-        begin = int((START + timedelta(days=last)).timestamp()) * 1_000_000
+        view, begin = view_of_day(rows.filter(day <= last), START + timedelta(days=last))
         told = [one for one in fans_in(view, RingParams(), begin).candidates if one.deeds.size == 7]
         assert bool(told) == (last == 100)
 

@@ -15,11 +15,11 @@ from gpu_ops.pattern_candidate import (
     balance,
     passed_on_nats,
 )
-from gpu_ops.pattern_deeds import DAY, PaidDays, Payments
+from gpu_ops.pattern_deeds import DAY, Deeds, PaidDays, Payments
 from gpu_ops.pattern_evidence import excess_nats, poisson_nats
 from gpu_ops.pattern_ordinary import View, hindsight_view
 from gpu_ops.pattern_peers import PeerCounts, Traffic
-from gpu_ops.ring_building import ring_of
+from gpu_ops.ring_making import rings_of
 from gpu_ops.ring_params import RingParams
 from tests.graph.payments import table
 
@@ -27,11 +27,18 @@ from tests.graph.payments import table
 def view_of(*logarithms: float) -> View:
     """A deed a day between strangers, whose amounts have these logarithms (of 1 + amount)."""
     rows = [(float(k), f"a{k}", f"b{k}", exp(x) - 1.0) for k, x in enumerate(logarithms)]
-    payments = Payments.of(table(rows))
-    day, n = payments.at // DAY, payments.accounts.len()
-    peers = PeerCounts(n // 2, n // 2, n)
-    paid = PaidDays.of(payments.payer, day, n)
-    return hindsight_view(payments, paid, Traffic.of(day), peers, RingParams())
+    return view_of_payments(Payments.of(table(rows)))
+
+
+def view_of_payments(payments: Payments) -> View:
+    n, by_payer, params = payments.accounts.len(), payments.by_payer(), RingParams()
+    return hindsight_view(
+        Deeds.of_rare_pairs(payments, by_payer, params.max_pair_transactions, params.burst),
+        PaidDays.of(payments, by_payer),
+        Traffic.of(payments.at // DAY),
+        PeerCounts(n // 2, n // 2, n),
+        params,
+    )
 
 
 def deeds(*numbers: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -145,6 +152,7 @@ def test_a_score_never_falls_for_what_chance_explains(of_habit: float, score: fl
         coherence=0.8,
         inflow=deeds(0, 1),
     )
-    found = ring_of("f", view_of(*LOGARITHMS), candidate)
+    payments = Payments.of(table([(0.0, "a", "b", 5.0), (1.0, "c", "d", 6.0)]))
+    (found,) = rings_of("f", view_of_payments(payments).deeds, payments, [candidate])
     assert found.score == pytest.approx(score)
     assert found.surprise == of_habit

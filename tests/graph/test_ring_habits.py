@@ -111,8 +111,24 @@ def habit(
     """Return from when on each payment of one payer was habit; a horizon is 10 long."""
     at = np.array(moments, dtype=np.int64)
     rhythm = np.array([(known or {}).get(one, NEVER) for one in moments], dtype=np.int64)
-    since = habitual_since(np.array([0, at.size]), at, rhythm, begin, 10, limit)
+    payer = np.zeros(at.size, dtype=np.int32)
+    count, first, known_at = memory(1)
+    since = [
+        # One by one: what is kept of a payer is enough to go on.
+        habitual_since(
+            payer[k : k + 1], at[k : k + 1], rhythm[k : k + 1], begin, 10, limit, count, first,
+            known_at,
+        )[0]
+        for k in range(at.size)
+    ]  # fmt: skip
+    at_once = habitual_since(payer, at, rhythm, begin, 10, limit, *memory(1))
+    assert at_once.tolist() == since
     return [None if one == NEVER else int(one) for one in since]
+
+
+def memory(payers: int) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]":
+    """Return what is kept of payers before their first payment."""
+    return np.zeros(payers, np.int64), np.zeros(payers, np.int64), np.full(payers, NEVER)
 
 
 def test_a_habit_is_more_than_one_a_horizon_over_two_and_known_from_then_on() -> None:
@@ -135,5 +151,6 @@ def test_what_a_rhythm_explains_adds_nothing_to_the_habit() -> None:
 def test_the_habit_of_one_payer_is_not_that_of_the_next() -> None:
     at = np.array([1, 11, 21, 22, 23], dtype=np.int64)
     never = np.full(5, NEVER)
-    since = habitual_since(np.array([0, 3, 5]), at, never, 0, 10, 1.0)
+    payer = np.array([0, 0, 1, 1, 1], dtype=np.int32)
+    since = habitual_since(payer, at, never, 0, 10, 1.0, *memory(2))
     assert since.tolist() == [NEVER] * 5

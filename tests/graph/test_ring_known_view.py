@@ -1,40 +1,66 @@
 """What was known of each deed before it: hand-made days around the cuts of time."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gpu_ops.pattern_deeds import DAY, NEVER, Deeds, PaidDays, Payments, first_of_pairs, rare
-from gpu_ops.pattern_ordinary import View, hindsight_view, known_view
+from gpu_ops.pattern_deeds import DAY, NEVER, Deeds, PaidDays, Payments
+from gpu_ops.pattern_ordinary import View, hindsight_view
 from gpu_ops.pattern_peers import PeerCounts, Traffic
 from gpu_ops.ring_params import RingParams
+from tests.graph.known_views import views_of
 from tests.graph.payments import START, Payment, table
+
+if TYPE_CHECKING:
+    from gpu_ops.pattern_windows import Flow
 
 FIRST_DAY = (START.date() - START.date().replace(year=1970, month=1, day=1)).days
 PARAMS = RingParams()
 
 
-def inputs(rows: Sequence[Payment]) -> tuple[Payments, PaidDays, Traffic]:
+@dataclass(frozen=True)
+class Seen:
+    """A view, and the names of its accounts."""
+
+    view: View
+    names: list[str]
+
+    @property
+    def flow(self) -> "Flow":
+        return self.view.flow
+
+
+def known(rows: Sequence[Payment]) -> Seen:
+    state, view = views_of(table(rows))
+    return Seen(view, state.accounts["account"].to_list())
+
+
+def rare_deeds(payments: Payments) -> Deeds:
+    return Deeds.of_rare_pairs(
+        payments, payments.by_payer(), PARAMS.max_pair_transactions, PARAMS.burst
+    )
+
+
+def seen(rows: Sequence[Payment]) -> Seen:
     payments = Payments.of(table(rows))
-    day = payments.at // DAY
-    return payments, PaidDays.of(payments.payer, day, payments.accounts.len()), Traffic.of(day)
-
-
-def known(rows: Sequence[Payment]) -> View:
-    return known_view(*inputs(rows), PARAMS)
-
-
-def seen(rows: Sequence[Payment]) -> View:
-    payments, paid, traffic = inputs(rows)
     payers, payees = {row[1] for row in rows}, {row[2] for row in rows}
     peers = PeerCounts(len(payers), len(payees), len(payers | payees))
-    return hindsight_view(payments, paid, traffic, peers, PARAMS)
+    view = hindsight_view(
+        rare_deeds(payments),
+        PaidDays.of(payments, payments.by_payer()),
+        Traffic.of(payments.at // DAY),
+        peers,
+        PARAMS,
+    )
+    return Seen(view, payments.accounts.to_list())
 
 
-def told(view: View) -> list[tuple[float, str, str]]:
+def told(found: Seen) -> list[tuple[float, str, str]]:
     """Day, payer and payee of each deed."""
-    names = [name.rsplit(":", 1)[-1] for name in view.deeds.payments.names]
+    view = found.view
+    names = [name.rsplit(":", 1)[-1] for name in found.names]
     return [
         (at / DAY - FIRST_DAY, names[payer], names[payee])
         for at, payer, payee in zip(
@@ -100,22 +126,27 @@ def test_what_was_known_of_a_deed_does_not_change_with_what_follows() -> None:
         assert getattr(long.flow, name)[:n].tolist() == getattr(short.flow, name).tolist()
     for name in ("shape", "weight", "fresh"):
         assert getattr(long.flow, name)[:, :n].tolist() == getattr(short.flow, name).tolist()
-    assert long.variance[:n].tolist() == short.variance.tolist()
+    assert long.view.variance[:n].tolist() == short.view.variance.tolist()
+    for side in ("paying", "receiving", "unusual_paying", "unusual_receiving"):
+        known_then, known_now = (getattr(one.view, side) for one in (short, long))
+        then = dict(zip(known_then.deeds.tolist(), known_then.before.tolist(), strict=True))
+        now = dict(zip(known_now.deeds.tolist(), known_now.before.tolist(), strict=True))
+        assert then == {deed: now[deed] for deed in then}
 
 
-def test_the_peers_of_a_deed_are_those_known_with_it() -> None:
+def test_the_peers_of_a_deed_are_those_known_before_its_day() -> None:
     """Ten known pairs pay on each day but the 21st; then a stranger pays another each day."""
     taught = [day for day in range(30) if day != 21]
     daily = [(day + k / 20, f"a{k}", f"b{k}", 1.0) for day in taught for k in range(10)]
     strangers = [(day + 0.9, f"s{day}", f"t{day}", 1.0) for day in (22, 23, 24)]
     flow = known([*daily, *strangers]).flow
-    assert flow.accounts.tolist() == [22.0, 24.0, 26.0]
+    assert flow.accounts.tolist() == [20.0, 22.0, 24.0]
     assert (flow.through - flow.before).tolist() == [11.0, 11.0, 11.0]
     # Nothing is known of the first; of the others, that nobody had two.
     assert flow.shape[0].tolist() == [1.0, 20.0, 20.0]
-    # Before day 24, two deeds (and one that is granted) in 22 payments (and one).
-    assert flow.weight[0, 2] == pytest.approx(20 * 13 * 23 / 3)
-    assert flow.weight[1, 0] == pytest.approx(11.0)
+    # Before day 24, two deeds (and one that is granted) in 22 payments (and one), of 12 payers.
+    assert flow.weight[0, 2] == pytest.approx(20 * 12 * 23 / 3)
+    assert flow.weight[1, 0] == pytest.approx(10.0)
 
 
 BURST_PARTS = [(60.0, 500.0), (61.5, 501.0), (63.0, 502.0)]
@@ -125,25 +156,31 @@ def test_parts_within_three_days_are_one_deed_though_a_pair_pays_often() -> None
     parts = [(day, "a", "b", amount) for day, amount in BURST_PARTS]
     often = [(day, "c", "d", 1.0) for day in (60.0, 61.5, 63.001)]
     payments = Payments.of(table([*parts, *often]))
-    assert rare(payments, PARAMS).tolist() == [0, 1, 2]
-    assert first_of_pairs(payments, PARAMS).tolist() == [0, 1, 2, 3, 4]
+    assert rare_deeds(payments).amount.tolist() == [500.0]
+    assert Deeds.of_first_bursts(payments, PARAMS.burst).amount.tolist() == [500.0, 1.0]
     twice = [(day, "c", "d", 1.0) for day in (1.0, 99.0)]
-    assert rare(Payments.of(table([*twice, *parts])), PARAMS).tolist() == [0, 1, 2, 3, 4]
+    assert rare_deeds(Payments.of(table([*twice, *parts]))).amount.tolist() == [1.0, 500.0, 1.0]
 
 
 def test_deeds_lie_more_than_a_burst_apart() -> None:
     rows = [(60.0, "a", "b", 1.0), (63.0, "a", "b", 2.0), (66.5, "a", "b", 3.0)]
     payments = Payments.of(table(rows))
-    deeds = Deeds.of(payments, rare(Payments.of(table(rows[:2])), PARAMS), PARAMS.burst)
-    assert (deeds.at / DAY - FIRST_DAY).tolist() == [60.0]
-    deeds = Deeds.of(
-        payments, first_of_pairs(payments, RingParams(burst=timedelta(9))), PARAMS.burst
-    )
+    deeds = Deeds.of_rare_pairs(payments, payments.by_payer(), 3, PARAMS.burst)
     assert (deeds.at / DAY - FIRST_DAY).tolist() == [60.0, 66.5]
     assert deeds.amount.tolist() == [1.0, 3.0]
-    assert deeds.again[1] == NEVER
-    assert deeds.again[0] / DAY - FIRST_DAY == 66.5
-    assert deeds.offset.tolist() == [0, 2, 3]
+    assert deeds.until[1] == NEVER
+    assert deeds.until[0] / DAY - FIRST_DAY == 66.5
+    (first,) = Deeds.of_first_bursts(payments, PARAMS.burst).until.tolist()
+    # A payment just a burst later is of the deed.
+    assert first - 1 == (FIRST_DAY + 63) * DAY
+
+
+def test_a_deeds_amount_is_the_smallest_of_its_first_moment() -> None:
+    rows = [(60.0, "a", "b", 7.0), (60.0, "a", "b", 3.0), (60.0, "a", "b", 5.0)]
+    rows.append((60.5, "a", "b", 1.0))
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0)):
+        payments = Payments.of(table([rows[k] for k in order]))
+        assert rare_deeds(payments).amount.tolist() == [3.0]
 
 
 def of_payer(rows: Sequence[Payment], payer: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from gpu_ops.pattern_ordinary import no_links
 from gpu_ops.pattern_path_kernels import PathLimits, chains, closed_cycles
 from tests.graph.hand_flows import LAST, Deed, at, flow_of, paying, receiving, scan
 
@@ -46,7 +47,7 @@ def closed_by(
     component = np.full(len(deeds) + 1, -1, dtype=np.int64)
     component[inside] = 0
     paths, lengths, of_habit, of_order = closed_cycles(
-        flow, paying(flow), bounds, PathLimits(3, longest, at(2.0), 0.9), inside, component,
+        flow, paying(flow), bounds, PathLimits(3, longest, at(2.0), 0.9), inside, component, 0,
         np.array([*(amounts or [1000.0] * len(deeds)), 1.0]), np.array([100_000]),
     )  # fmt: skip
     k = inside.tolist().index(number)
@@ -133,10 +134,11 @@ class Chain:
 
 def chain_to(deeds: Sequence[Deed], number: int, bounds: "Scan", longest: int = 11) -> Chain:
     flow = flow_of([*deeds, LAST])
-    earlier, nats, lengths, _ = chains(flow, paying(flow), receiving(flow), bounds, longest)
+    links = no_links(len(deeds) + 1)
+    nats, _ = chains(flow, paying(flow), receiving(flow), bounds, longest, links)
     path = [number]
-    while len(path) < lengths[number]:
-        path.append(int(earlier[path[-1]]))
+    while len(path) < links.length[number]:
+        path.append(int(links.earlier[path[-1]]))
     return Chain(path[::-1], float(nats[number]))
 
 

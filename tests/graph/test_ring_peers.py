@@ -6,24 +6,25 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gpu_ops.pattern_deeds import DAY
-from gpu_ops.pattern_peers import Traffic, _fresh, _shapes
+from gpu_ops.pattern_peers import Tally, Told, shapes
 from gpu_ops.patterns import search_rings
 from tests.graph.payments import START
 
-ALL_DAYS = Traffic(np.arange(100), np.arange(1.0, 101.0) * 10.0)
-"""Ten payments of the feed on each of a hundred days."""
-
 
 def fresh_of(*deeds: tuple[int, int]) -> list[float]:
-    """The share after each deed: day and account."""
+    """The share after each deed (day and account) of a feed of ten payments a day."""
     day, account = np.array(deeds).T
-    found = _fresh(ALL_DAYS, day.astype(np.int64) * DAY, account.astype(np.int32), 0.0)
-    return [round(float(share), 4) for share in found]
+    through = (day + 1) * 10.0
+    size = len(deeds)
+    told, _ = Tally.empty(200).add(
+        account.astype(np.int32), np.arange(size), size, through - 10.0, through
+    )
+    so_far = Told(np.cumsum(told.at_least, axis=0), np.cumsum(told.gaps))
+    return [round(float(share), 4) for share in so_far.fresh(through)]
 
 
 def shape_of(none: float, one: float, two: float, three: float) -> float:
-    return float(_shapes(*(np.array([count]) for count in (none, one, two, three)))[0])
+    return float(shapes(*(np.array([count]) for count in (none, one, two, three)))[0])
 
 
 def test_two_deeds_a_third_of_the_time_apart_are_no_cluster() -> None:

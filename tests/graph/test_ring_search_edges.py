@@ -209,7 +209,7 @@ def test_more_of_a_day_that_was_taken_in_is_refused() -> None:
 def test_peers_of_payers_are_payers() -> None:
     rows = [(10.0 * k, f"a{k}", f"b{k}", 1.0) for k in range(4)]
     payments = Payments.of(table(rows))
-    deeds = Deeds.of(payments, pl.int_range(4, eager=True).to_numpy(), RingParams().burst)
+    deeds = Deeds.of_rare_pairs(payments, payments.by_payer(), 2, RingParams().burst)
     first = int(payments.at[0]) // DAY
     traffic = Traffic.of(pl.int_range(first, first + 100, eager=True).to_numpy())
     prior = hindsight_prior(deeds, traffic, PeerCounts(payers=10, payees=20, accounts=25))

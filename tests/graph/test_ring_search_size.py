@@ -10,7 +10,7 @@ from gpu_ops.pattern_candidate import Candidate
 from gpu_ops.pattern_deeds import Deeds, Payments
 from gpu_ops.pattern_fans import fans_in
 from gpu_ops.pattern_flows import gather_scatters, scatter_gathers
-from gpu_ops.pattern_ordinary import View
+from gpu_ops.pattern_ordinary import View, no_links
 from gpu_ops.ring_params import RingParams
 from tests.graph.hand_flows import LAST, Deed, flow_of, paying, receiving
 from tests.graph.payments import table
@@ -28,12 +28,15 @@ def view_of(deeds: Sequence[Deed]) -> View:
     flow, size = flow_of(deeds), len(deeds)
     return View(
         known=False,
-        deeds=Deeds.of(payments, np.arange(size), PARAMS.burst),
+        deeds=Deeds.of_rare_pairs(payments, payments.by_payer(), 9, PARAMS.burst),
         flow=flow,
         paying=paying(flow),
         receiving=receiving(flow),
+        unusual_paying=paying(flow),
+        unusual_receiving=receiving(flow),
         log_amount=np.zeros(size),
         variance=np.zeros(size),
+        links=no_links(size),
     )
 
 
