@@ -24,7 +24,7 @@ def known_view(
     """Return the deeds that rings completed from a moment on may hold, with what was known of each.
 
     These are all since a horizon before the moment and, of the accounts that pay or are paid from
-    it on, all that are kept.
+    it on, what is kept of them; of a hub as much as it takes to tell it for one.
 
     Args:
         kept: `DEED_SCHEMA`, without the chains of the deeds from `begin` on.
@@ -35,12 +35,16 @@ def known_view(
     """
     at = kept["first_at"].dt.epoch("us").to_numpy()
     payer, payee = kept["payer"].to_numpy(), kept["payee"].to_numpy()
-    pays, is_paid = np.zeros((2, n_accounts), dtype=np.bool_)
+    wanted = at >= begin - params.horizon // MICROSECOND
     new = int(np.searchsorted(at, begin))
-    pays[payer[new:]] = True
-    is_paid[payee[new:]] = True
-    recent = at >= begin - params.horizon // MICROSECOND
-    used = np.flatnonzero(recent | pays[payer] | is_paid[payee])
+    for end, account in zip(ENDS, (payer, payee), strict=True):
+        for rank in ("before", "unusual"):
+            ranks = kept[f"{end}_{rank}"].to_numpy()
+            earliest = np.full(n_accounts, NEVER)
+            # Backwards: the first of the new ones stays.
+            earliest[account[new:][::-1]] = ranks[new:][::-1]
+            wanted |= ranks >= earliest[account] - params.hub_counterparties - 1
+    used = np.flatnonzero(wanted)
     table = kept[used]
     deeds = Deeds(
         source=payer[used],

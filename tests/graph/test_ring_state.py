@@ -68,15 +68,31 @@ def test_days_taken_in_one_by_one_keep_what_all_at_once_do(cuts: list[int]) -> N
         assert kept.equals(expected[name]), name
 
 
-def test_a_slow_fan_is_known_of_what_was_kept_for_its_whole_time() -> None:
-    """Six strangers in 530 days pay one account that nobody else pays, among yearly traffic."""
+@pytest.mark.parametrize("hub", [4, 5, 9])
+def test_a_hub_is_told_for_one_by_what_is_kept_of_it(hub: int) -> None:
+    """Of what lies before the horizon, no more of an account is read than makes it a hub."""
+    crowd = [(20 + 3.1 * k, f"w{k}", "p30", 600.0 + k) for k in range(12)]
+    rows = table([*ordinary(), *crowd, *GATHER_SCATTER])
+    params = RingParams(hub_counterparties=hub)
+    at_once, told = known_in(rows, [], params)
+    state, said = known_in(rows, list(range(30, 110, 2)), params)
+    assert said.equals(told)
+    assert state.rings.equals(at_once.rings)
+
+
+@pytest.mark.parametrize("outward", [False, True], ids=["in", "out"])
+def test_a_slow_fan_is_known_of_what_was_kept_for_its_whole_time(*, outward: bool) -> None:
+    """Six strangers in 530 days pay one account, or are paid by it, among yearly traffic."""
     yearly = [
         (day + k / 60, f"p{k}", f"p{(k + 1) % 30}", 50.0)
         for k in range(30)
         for day in (0, 300, 600)
     ]
     # In no rhythm; the first five and a half hundred days lie between the first and the last.
-    slow = [(30.1 + day, f"s{day}", "fund", 700.0 + day) for day in (0, 97, 210, 288, 401, 530)]
+    days = (0, 97, 210, 288, 401, 530)
+    slow = [(30.1 + day, f"s{day}", "fund", 700.0 + day) for day in days]
+    if outward:
+        slow = [(day, payee, payer, amount) for day, payer, payee, amount in slow]
     rows = table(sorted([*yearly, *slow]))
     params = RingParams(min_slow_surprise=-9.0)
     cuts = [100, 250, 320, 433, 500, 560]
