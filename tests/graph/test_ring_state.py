@@ -71,7 +71,7 @@ def test_days_taken_in_one_by_one_keep_what_all_at_once_do(cuts: list[int]) -> N
 @pytest.mark.parametrize("hub", [4, 5, 9])
 def test_a_hub_is_told_for_one_by_what_is_kept_of_it(hub: int) -> None:
     """Of what lies before the horizon, no more of an account is read than makes it a hub."""
-    crowd = [(20 + 3.1 * k, f"w{k}", "p30", 600.0 + k) for k in range(12)]
+    crowd = [(20 + 6.1 * k, f"w{k}", "p30", 600.0 + k) for k in range(12)]
     rows = table([*ordinary(), *crowd, *GATHER_SCATTER])
     params = RingParams(hub_counterparties=hub)
     at_once, told = known_in(rows, [], params)
