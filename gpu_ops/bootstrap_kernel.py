@@ -1,11 +1,12 @@
 """Compiled loops over resampled rankings; import it inside functions, since numba is slow."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 
-@njit(cache=True)
+
+@compiled
 def weighted_figures(
     group: NDArray[np.int32],
     is_fraud: NDArray[np.bool_],

@@ -1,11 +1,12 @@
 """Compiled loops over account graphs; import it inside functions, since numba is slow to load."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 
-@njit(cache=True)
+
+@compiled
 def smallest_members(
     source: NDArray[np.int32], target: NDArray[np.int32], n_nodes: int
 ) -> NDArray[np.int32]:

@@ -1,14 +1,15 @@
 """Compiled grouping of whole numbers without sorting; import inside functions."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gpu_ops.compiled import compiled
 
 _FEW = 1024
 """Numbers that a table has room for at first; a power of two."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def numbered(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number distinct keys in the order of their first appearance.
 
@@ -28,7 +29,7 @@ def numbered(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.in
     return numbers, first[:count]
 
 
-@njit(cache=True)
+@compiled
 def _numbered_on(
     keys: NDArray[np.uint64],
     row: int,
@@ -63,7 +64,7 @@ def _numbered_on(
     return row, count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def in_groups(
     group: NDArray[np.int32], rows: NDArray[np.int64], n_groups: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -90,7 +91,7 @@ def in_groups(
     return offset, ordered
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def runs(
     offset: NDArray[np.int64], value: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -118,7 +119,7 @@ def runs(
     return starts, told[:size], count[:size]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def places(
     offset: NDArray[np.int64],
     value: NDArray[np.int64],
@@ -139,7 +140,7 @@ def places(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def deeds_of(  # noqa: PLR0917 - columns of one table
     offset: NDArray[np.int64],
     rows: NDArray[np.int64],

@@ -2,13 +2,13 @@
 
 import math
 
-from numba import njit
+from gpu_ops.compiled import compiled
 
 _TERMS = 300
 _NEGLIGIBLE = 1e-6
 
 
-@njit(cache=True)
+@compiled
 def excess_nats(
     found: float, before: float, shape: float, share: float, least: float = 0.0
 ) -> float:
@@ -46,7 +46,7 @@ def excess_nats(
     return max(0.0, -(first + math.log(total)))
 
 
-@njit(cache=True)
+@compiled
 def poisson_nats(found: float, expected: float) -> float:
     """Return minus the logarithm of the Poisson chance of `found` events or more, by its bound.
 

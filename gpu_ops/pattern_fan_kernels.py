@@ -3,14 +3,14 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled, inlined
 from gpu_ops.pattern_habit_kernels import slack_of
 from gpu_ops.pattern_windows import Flow, Scan, Side, crowded, ends_here, reach, window_nats
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
     flow: Flow, side: Side, scan: Scan
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
@@ -70,7 +70,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
     return first, nats, hubs
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def schedules(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
     flow: Flow, side: Side, scan: Scan, slack: int
 ) -> tuple[
@@ -152,7 +152,7 @@ def schedules(  # noqa: C901, PLR0912 - one loop; more functions cost compilatio
     return step, beats, late, of_habit, of_order
 
 
-@njit(cache=True, inline="always")
+@inlined
 def beats_before(
     day: NDArray[np.int64], low: int, place: int, gap: int, slack: int, most_missed: int
 ) -> tuple[int, int, int]:

@@ -1,9 +1,9 @@
 """Compiled searches for money that is gathered, scattered or both; import inside functions."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 from gpu_ops.pattern_evidence import poisson_nats
 from gpu_ops.pattern_windows import (
     Flow,
@@ -16,7 +16,7 @@ from gpu_ops.pattern_windows import (
 )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost compilation
     flow: Flow, paying: Side, receiving: Side, scan: Scan
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
@@ -78,7 +78,7 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
     return bounds, nats, hubs
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions cost compilation
     flow: Flow, paying: Side, receiving: Side, scan: Scan, most_paths: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]:

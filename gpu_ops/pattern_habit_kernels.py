@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gpu_ops.compiled import compiled
 
 _NEAR = 4
 """Of how many days of payments before and after one the interval is tried."""
@@ -28,7 +29,7 @@ class Rhythm(NamedTuple):
     slack: int
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rhythmic(
     offset: NDArray[np.int64],
     day: NDArray[np.int64],
@@ -75,7 +76,7 @@ def rhythmic(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rhythmic_since(
     offset: NDArray[np.int64],
     day: NDArray[np.int64],
@@ -111,7 +112,7 @@ def rhythmic_since(
     return since
 
 
-@njit(cache=True)
+@compiled
 def account_at(offset: NDArray[np.int64], place: int) -> int:
     """Return the account whose group a place lies in."""
     low, high = 0, offset.size - 1
@@ -124,7 +125,7 @@ def account_at(offset: NDArray[np.int64], place: int) -> int:
     return low
 
 
-@njit(cache=True)
+@compiled
 def is_usual(count: NDArray[np.int64], place: int, others: int, paid: NDArray[np.int64]) -> bool:
     """Return whether a day's payments, or those to the rarely paid, are as many as on others."""
     all_of_them = 2 * others * count[0, place] <= 2 * paid[0] + others
@@ -133,7 +134,7 @@ def is_usual(count: NDArray[np.int64], place: int, others: int, paid: NDArray[np
     return usual
 
 
-@njit(cache=True)
+@compiled
 def is_selective(day: NDArray[np.int64], first: int, last: int, gap: int, rule: Rhythm) -> bool:
     """Return whether days at random would seldom fall into step: else no row proves a rhythm."""
     days = day[last] - day[first] + 1
@@ -143,13 +144,13 @@ def is_selective(day: NDArray[np.int64], first: int, last: int, gap: int, rule: 
     return selective
 
 
-@njit(cache=True)
+@compiled
 def slack_of(gap: int, slack: int) -> int:
     """Return by how many days a beat may be early or late."""
     return gap // slack if gap >= _MONTH else 0
 
 
-@njit(cache=True)
+@compiled
 def beats_back(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap object
     day: NDArray[np.int64],
     count: NDArray[np.int64],
@@ -182,7 +183,7 @@ def beats_back(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap obj
     return beats, first, row[beats % rule.beats] if beats >= rule.beats else -1
 
 
-@njit(cache=True)
+@compiled
 def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
     day: NDArray[np.int64],
     count: NDArray[np.int64],
@@ -207,7 +208,7 @@ def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
     return beats, last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def habitual_since(  # noqa: PLR0913, PLR0917 - what is kept is carried on in place
     account: NDArray[np.int32],
     at: NDArray[np.int64],
@@ -252,7 +253,7 @@ def habitual_since(  # noqa: PLR0913, PLR0917 - what is kept is carried on in pl
     return since
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def near_counts(offset: NDArray[np.int64], at: NDArray[np.int64], within: int) -> NDArray[np.int64]:
     """Return how many of its group, itself too, lie within a time before or after each.
 

@@ -4,9 +4,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 from gpu_ops.pattern_windows import MOST_TRAFFIC, Flow, Scan, Side, first_at, last_at
 
 
@@ -40,7 +40,7 @@ class Links(NamedTuple):
     length: NDArray[np.int64]
 
 
-@njit(cache=True)
+@compiled
 def onward_nats(
     flow: Flow, paying: Side, scan: Scan, account: int, opening: int, width: float
 ) -> float:
@@ -67,7 +67,7 @@ def onward_nats(
     return nats
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares its arrays
     flow: Flow,
     paying: Side,
@@ -159,7 +159,7 @@ def closed_cycles(  # noqa: C901, PLR0913, PLR0915, PLR0917 - one loop shares it
     return paths, lengths, of_habit, of_order
 
 
-@njit(cache=True)
+@compiled
 def _is_return(
     flow: Flow, limits: PathLimits, amount: NDArray[np.float64], first: int, second: int
 ) -> bool:
@@ -171,7 +171,7 @@ def _is_return(
     return close
 
 
-@njit(cache=True)
+@compiled
 def _cycle_nats(
     flow: Flow, paying: Side, scan: Scan, path: NDArray[np.int64], length: int
 ) -> tuple[float, float]:
@@ -195,7 +195,7 @@ def _cycle_nats(
     return nats + seldom, math.lgamma(float(length)) if ordered else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def chains(
     flow: Flow, paying: Side, receiving: Side, scan: Scan, longest: int, links: Links
 ) -> tuple[NDArray[np.float64], int]:

@@ -1,11 +1,12 @@
 """Compiled counts of accounts' deeds as time goes on; import inside functions."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 
-@njit(cache=True, nogil=True)
+
+@compiled
 def tallied(  # noqa: PLR0913, PLR0917 - what is kept is counted on in place
     account: NDArray[np.int32],
     moment: NDArray[np.int64],
@@ -52,7 +53,7 @@ def tallied(  # noqa: PLR0913, PLR0917 - what is kept is counted on in place
     return earlier
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def counted(
     account: NDArray[np.int32], counts: NDArray[np.bool_], so_far: NDArray[np.int64]
 ) -> NDArray[np.int64]:

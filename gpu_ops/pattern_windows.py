@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import inlined
 from gpu_ops.pattern_evidence import excess_nats
 
 MOST_TRAFFIC = 0.9
@@ -92,7 +92,7 @@ class Scan(NamedTuple):
     least: float
 
 
-@njit(cache=True, inline="always")
+@inlined
 def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap object
     flow: Flow,
     side: Side,
@@ -130,7 +130,7 @@ def window_nats(  # noqa: PLR0913, PLR0917 - a compiled helper without a heap ob
     return nats
 
 
-@njit(cache=True, inline="always")
+@inlined
 def ends_here(flow: Flow, side: Side, scan: Scan, place: int, high: int) -> bool:
     """Return whether a window may end at this place: with a day's last deed, or an instant's."""
     if place + 1 >= high:
@@ -141,7 +141,7 @@ def ends_here(flow: Flow, side: Side, scan: Scan, place: int, high: int) -> bool
     return last
 
 
-@njit(cache=True, inline="always")
+@inlined
 def reach(flow: Flow, side: Side, scan: Scan, low: int, place: int) -> int:
     """Return the first place within the horizon before a place, -1 if a hub's."""
     first = place
@@ -153,7 +153,7 @@ def reach(flow: Flow, side: Side, scan: Scan, low: int, place: int) -> int:
     return first
 
 
-@njit(cache=True, inline="always")
+@inlined
 def crowded(flow: Flow, side: Side, scan: Scan, low: int, high: int) -> bool:
     """Return whether an account ever has too many deeds within the horizon."""
     first = low
@@ -165,7 +165,7 @@ def crowded(flow: Flow, side: Side, scan: Scan, low: int, high: int) -> bool:
     return False
 
 
-@njit(cache=True, inline="always")
+@inlined
 def last_at(flow: Flow, side: Side, low: int, high: int, at: int) -> int:
     """Return the last place of a group that is not later than a time; `low` - 1 for none."""
     while low < high:
@@ -177,7 +177,7 @@ def last_at(flow: Flow, side: Side, low: int, high: int, at: int) -> int:
     return low - 1
 
 
-@njit(cache=True, inline="always")
+@inlined
 def first_at(flow: Flow, side: Side, account: int, at: int) -> int:
     """Return an account's first place that is not earlier than a time."""
     low, high = side.offset[account], side.offset[account + 1]

@@ -1,11 +1,12 @@
 """Compiled ranks within sliding windows; import inside functions, since numba is slow to load."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gpu_ops.compiled import compiled
 
-@njit(cache=True)
+
+@compiled
 def _add(tree: NDArray[np.int64], place: int, change: int, size: int) -> None:
     """Add to a value of the binary indexed tree; places count from 0."""
     node = place + 1
@@ -14,7 +15,7 @@ def _add(tree: NDArray[np.int64], place: int, change: int, size: int) -> None:
         node += node & -node
 
 
-@njit(cache=True)
+@compiled
 def _below(tree: NDArray[np.int64], place: int) -> int:
     """Sum of the values before a place."""
     total = 0
@@ -25,7 +26,7 @@ def _below(tree: NDArray[np.int64], place: int) -> int:
     return total
 
 
-@njit(cache=True)
+@compiled
 def window_ranks(
     origin: NDArray[np.int64],
     key: NDArray[np.int64],

@@ -45,6 +45,23 @@ def test_a_window_that_begins_a_day_earlier_is_wider_by_that_day() -> None:
     assert found.nats == pytest.approx(3 * log(1000 / 20))
 
 
+@pytest.mark.parametrize(("more", "nats"), [(-0.01, 3 * log(100)), (0.01, 0.0)])
+def test_windows_that_have_surely_too_little_are_passed_over(more: float, nats: float) -> None:
+    bounds = scan(fewest=4, least=3 * log(100) + more)
+    assert window(flow_of([*FAN, LAST]), bounds).nats == pytest.approx(nats)
+
+
+def test_as_known_deeds_that_are_not_read_any_more_count_as_past_all_the_same() -> None:
+    past: list[Deed] = [(1.0 + k, 20 + k, 0) for k in range(3)]
+    whole, held = flow_of([*past, *FAN, LAST]), flow_of([*FAN, LAST])
+    bounds = scan(fewest=4, known=True)
+    side = receiving(held)
+    shifted = side._replace(before=side.before + 3 * (np.arange(side.deeds.size) < 4))
+    _, nats, _ = fan_windows(held, shifted, bounds)
+    assert nats[3] == pytest.approx(window(whole, bounds).nats)
+    assert nats[3] < window(held, bounds).nats - 1
+
+
 @pytest.mark.parametrize("end", [0, 1])
 def test_payers_and_payees_have_peers_of_their_own(end: int) -> None:
     flow = flow_of([*FAN, LAST])

@@ -87,6 +87,15 @@ def test_a_rhythm_is_known_once_the_day_of_its_third_beat_is_over() -> None:
     assert view.flow.since.tolist() == [NEVER, NEVER, NEVER, end_of_day, end_of_day]
 
 
+def test_deeds_before_are_counted_with_and_without_those_to_be_expected() -> None:
+    weekly = [(22.5 + 7 * k, "a", f"new{k}", 1.0) for k in range(5)]
+    view = known([(0.0, "x", "y", 1.0), *weekly, (54.0, "a", "odd", 1.0), (55.0, "b", "odd", 1.0)])
+    sides = (view.view.paying, view.view.unusual_paying)
+    assert [side.deeds.tolist() for side in sides] == [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 5, 6]]
+    assert [side.before.tolist() for side in sides] == [[0, 1, 2, 3, 4, 5, 0], [0, 1, 2, 3, 0]]
+    assert view.view.receiving.before.tolist()[-2:] == [0, 1]
+
+
 def test_what_was_ordinary_when_the_learning_ended_is_left_out() -> None:
     weekly = [(7 * k + 0.5, "a", f"new{k}", 1.0) for k in range(5)]
     # The third beat is of day 14, and day 28 and the 21st itself are explained.

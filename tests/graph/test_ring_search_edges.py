@@ -78,6 +78,19 @@ def test_as_known_a_ring_holds_no_part_that_was_paid_after_its_day() -> None:
     ].to_list() == [True]
 
 
+@pytest.mark.parametrize(("microseconds", "n"), [(0, 8), (1, 7)])
+def test_as_known_what_is_paid_up_to_a_burst_later_is_of_the_deed(
+    microseconds: int, n: int
+) -> None:
+    """The first payer of a fan over four days pays again three days later, to the microsecond."""
+    fan = [(60 + 0.7 * k, *payment[1:]) for k, payment in enumerate(FAN)]
+    again = table([(63, "p0", "p50", 10.0)], prefix="u").with_columns(
+        pl.col("occurred_at") + pl.duration(microseconds=microseconds)
+    )
+    _, said = known(pl.concat([table([*ordinary(), *fan]), again]))
+    assert said.filter(pattern="fan_in")["n_transactions"].to_list()[-1] == n
+
+
 def test_two_payers_who_come_twice_are_no_fan() -> None:
     twice = [
         (60.0, "p2", "p30", 700.0),

@@ -23,8 +23,8 @@ GATHER_SCATTER: list[Payment] = [
     *((86 + k, "p30", f"p{41 + 2 * k}", 690.0 + k) for k in range(5)),
 ]
 SCATTER_GATHER: list[Payment] = [
-    *((95 + k, "p5", f"p{10 + 4 * k}", 500.0 + k) for k in range(5)),
-    *((101 + k, f"p{10 + 4 * k}", "p55", 480.0 + k) for k in range(5)),
+    *((95 + k / 3, "p5", f"p{10 + 4 * k}", 500.0 + k) for k in range(5)),
+    *((97 + k / 3, f"p{10 + 4 * k}", "p55", 480.0 + k) for k in range(5)),
 ]
 CYCLE: list[Payment] = [
     (40.1, "p8", "p25", 300.0),
@@ -32,7 +32,16 @@ CYCLE: list[Payment] = [
     (49.3, "p48", "p17", 300.0),
     (55.4, "p17", "p8", 300.0),
 ]
-MIXED = table([*ordinary(), *CYCLE, *CHAIN, *GATHER_SCATTER, *SCATTER_GATHER])
+LONG_BEFORE: list[Payment] = [
+    (22.1 + 1.7 * k, payer, f"o{k}", 60.0 + k)
+    for k, payer in enumerate(["p5", "p20", "p30", "p41", "p11", "p48", "p17"])
+]
+"""Payments to strangers by accounts of the rings below, most too early for a burst."""
+
+HABIT: list[Payment] = [
+    (float(day), "p33", f"x{day}", 80.0) for day in (22, 23, 27, 36, 41, 58, 66, 81, 84, 97)
+]
+MIXED = table([*ordinary(), *LONG_BEFORE, *HABIT, *CYCLE, *CHAIN, *GATHER_SCATTER, *SCATTER_GATHER])
 
 
 def known_in(
@@ -55,7 +64,7 @@ def tables(state: RingState) -> dict[str, pl.DataFrame]:
 
 
 @pytest.mark.parametrize(
-    "cuts", [list(range(30, 110)), [45, 64, 86, 101], [119]], ids=["daily", "inside", "last"]
+    "cuts", [list(range(30, 110)), [45, 64, 86, 96, 97], [119]], ids=["daily", "inside", "last"]
 )
 def test_days_taken_in_one_by_one_keep_what_all_at_once_do(cuts: list[int]) -> None:
     at_once, told = known_in(MIXED, [])
