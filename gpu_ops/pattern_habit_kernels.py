@@ -212,45 +212,69 @@ def _beats_on(  # noqa: PLR0917 - a compiled helper without a heap object
 def habitual_since(  # noqa: PLR0913, PLR0917 - what is kept is carried on in place
     account: NDArray[np.int32],
     at: NDArray[np.int64],
-    rhythmic: NDArray[np.int64],
+    ordinary: NDArray[np.int64],
+    new: int,
     begin: int,
     horizon: int,
     limit: float,
     count: NDArray[np.int64],
     first: NDArray[np.int64],
     known: NDArray[np.int64],
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return from when on each payment was known to be of a habit or a rhythm, whichever is first.
 
     A habit takes payments to new counterparties out of rhythm over two horizons or more, and more
-    than `limit` of them a horizon.
+    than `limit` of them a horizon. The last horizon does not count: a burst is no habit of itself.
 
     Args:
-        account: Int32, (m,): payers, in the order of time.
+        account: Int32, (m,): payers, in the order of time: those of the horizon before the new
+            payments, or more, then those of the new ones.
         at: Int64, (m,): microseconds.
-        rhythmic: Int64, (m,): from when on each was known to be of a rhythm.
+        ordinary: Int64, (m,): from when on each was known to be of a rhythm; of those before the
+            new ones, what was returned.
+        new: how many were there before.
         begin: from when on payments are looked at.
         horizon: microseconds.
         limit: new counterparties a horizon.
-        count: Int64, (accounts,): payments out of rhythm so far, carried on.
+        count: Int64, (accounts,): payments out of rhythm and habit so far, carried on.
         first: Int64, (accounts,): when the first of them was, carried on.
         known: Int64, (accounts,): when a habit became known, the largest integer if none did;
             carried on.
+
+    Returns:
+        Of the new ones: from when on, and how many of `count` there were before. Int64, (m - new,).
     """
-    since = rhythmic.copy()
     never = np.iinfo(np.int64).max
-    for deed in range(account.size):
-        one = account[deed]
-        since[deed] = min(since[deed], known[one])
-        if rhythmic[deed] < never:
-            continue
-        if count[one] == 0:
-            first[one] = at[deed]
-        count[one] += 1
-        often = count[one] > limit * max(1.0, (at[deed] - begin) / horizon)
-        if known[one] == never and often and at[deed] - first[one] >= 2 * horizon:
-            known[one] = at[deed]
-    return since
+    since, before = np.empty((2, at.size - new), dtype=np.int64)
+    following = np.full(at.size, -1, dtype=np.int64)
+    oldest = np.full(count.size, -1, dtype=np.int64)
+    latest = np.full(count.size, -1, dtype=np.int64)
+    inside = np.zeros(count.size, dtype=np.int64)
+    unusual = ordinary == never
+    for place in range(at.size):
+        one, now = account[place], at[place]
+        if place >= new:
+            while oldest[one] >= 0 and at[oldest[one]] <= now - horizon:
+                inside[one] -= unusual[oldest[one]]
+                oldest[one] = following[oldest[one]]
+            away = count[one] - inside[one]
+            often = away > limit * max(1.0, (now - horizon - begin) / horizon)
+            if known[one] == never and often and now - first[one] >= 2 * horizon:
+                known[one] = now
+            since[place - new] = min(ordinary[place], known[one])
+            before[place - new] = count[one]
+            unusual[place] = since[place - new] == never
+            if unusual[place]:
+                if count[one] == 0:
+                    first[one] = now
+                count[one] += 1
+        inside[one] += unusual[place]
+        if oldest[one] < 0:
+            oldest[one] = place
+        else:
+            following[latest[one]] = place
+        latest[one] = place
+    return since, before
 
 
 @compiled

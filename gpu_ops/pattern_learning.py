@@ -85,7 +85,8 @@ def learned(state: RingState, later: Later, payments: Payments, params: RingPara
         grown.add(name, grown.by_day(firsts.at[where] // DAY))
         memory[flag][unmet] = True
     begin = first_day(state.totals, day) * DAY + params.learning // MICROSECOND
-    deeds, since, began = _unlearned(firsts, later, begin, memory, params)
+    deeds, rhythmic, began = _unlearned(firsts, later, begin, params)
+    since, unusual = _habits(state.deeds, deeds, rhythmic, begin, memory, params)
     moment = np.searchsorted(day, deeds.at // DAY)
     through = grown.of("payments")[moment].astype(np.float64)
     before = through - count[moment]
@@ -93,14 +94,16 @@ def learned(state: RingState, later: Later, payments: Payments, params: RingPara
     grown.add("deeds", np.bincount(moment, minlength=day.size))
     grown.add("log_sum", np.bincount(moment, log_amount, day.size))
     grown.add("log_squares", np.bincount(moment, log_amount**2, day.size))
-    ranks: dict[str, NDArray[np.int64]] = {}
+    ranks = {
+        "out_unusual": unusual,
+        "in_unusual": counted(deeds.target, since == NEVER, memory["in_unusual"]),
+    }
     for end, account in zip(ENDS, (deeds.source, deeds.target), strict=True):
         tally = Tally(*(memory[f"{end}_{name}"] for name in ("deeds", "first", "gap")))
         told, ranks[f"{end}_before"] = tally.add(account, moment, day.size, before, through)
         for k in range(told.at_least.shape[1]):
             grown.add(f"{end}_at_least_{k + 1}", told.at_least[:, k])
         grown.add(f"{end}_gaps", told.gaps)
-        ranks[f"{end}_unusual"] = counted(account, since == NEVER, memory[f"{end}_unusual"])
     number = np.arange(deeds.at.size)
     if state.totals.height:
         number += int(state.totals["deeds"][-1])
@@ -133,11 +136,10 @@ def _unlearned(
     firsts: Deeds,
     later: Later,
     begin: int,
-    memory: dict[str, NDArray[np.int64]],
     params: RingParams,
 ) -> tuple[Deeds, NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the deeds after learning, from when on each was to be expected, and which begin."""
-    from gpu_ops.pattern_habit_kernels import Rhythm, habitual_since, rhythmic_since
+    """Return the deeds after learning, from when on each was of a rhythm, and which begin."""
+    from gpu_ops.pattern_habit_kernels import Rhythm, rhythmic_since
 
     payers, local = np.unique(firsts.source, return_inverse=True)
     paid, counts = _days_of(payers, later, firsts.n_accounts)
@@ -153,12 +155,37 @@ def _unlearned(
     history = paid_before[places] - paid_before[paid.offset[local]]
     same_day = np.bincount(places, minlength=1)[places] if places.size else places
     began = (history < params.known_payments) & (same_day > 1)
-    since = habitual_since(
-        deeds.source, deeds.at, since, begin, params.horizon // MICROSECOND,
-        params.habit_per_horizon, memory["habit_deeds"], memory["habit_first"],
-        memory["habit_known"],
-    )  # fmt: skip
     return deeds, since, began
+
+
+def _habits(
+    kept: pl.DataFrame,
+    deeds: Deeds,
+    rhythmic: NDArray[np.int64],
+    begin: int,
+    memory: dict[str, NDArray[np.int64]],
+    params: RingParams,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return from when on deeds were to be expected, and how many of their payer's before not."""
+    from gpu_ops.pattern_habit_kernels import habitual_since
+
+    horizon = params.horizon // MICROSECOND
+    at = kept["first_at"].dt.epoch("us").to_numpy()
+    recent = np.arange(at.size)
+    if deeds.at.size:
+        recent = recent[np.searchsorted(at, deeds.at[0] - horizon) :]
+    return habitual_since(
+        np.r_[kept["payer"].to_numpy()[recent], deeds.source],
+        np.r_[at[recent], deeds.at],
+        np.r_[kept["since"].to_numpy()[recent], rhythmic],
+        recent.size,
+        begin,
+        horizon,
+        params.habit_per_horizon,
+        memory["out_unusual"],
+        memory["habit_first"],
+        memory["habit_known"],
+    )
 
 
 def _days_of(

@@ -59,7 +59,6 @@ ACCOUNT_SCHEMA: Final[dict[str, pl.DataType]] = {
             "gap": pl.Float64(),
         }.items()
     },
-    "habit_deeds": pl.Int64(),
     "habit_first": pl.Int64(),
     "habit_known": pl.Int64(),
 }

@@ -112,17 +112,16 @@ def habit(
     at = np.array(moments, dtype=np.int64)
     rhythm = np.array([(known or {}).get(one, NEVER) for one in moments], dtype=np.int64)
     payer = np.zeros(at.size, dtype=np.int32)
-    count, first, known_at = memory(1)
-    since = [
+    kept, since = memory(1), rhythm.copy()
+    for k in range(at.size):
         # One by one: what is kept of a payer is enough to go on.
-        habitual_since(
-            payer[k : k + 1], at[k : k + 1], rhythm[k : k + 1], begin, 10, limit, count, first,
-            known_at,
-        )[0]
-        for k in range(at.size)
-    ]  # fmt: skip
-    at_once = habitual_since(payer, at, rhythm, begin, 10, limit, *memory(1))
-    assert at_once.tolist() == since
+        (since[k],), _ = habitual_since(
+            payer[: k + 1], at[: k + 1], since[: k + 1], k, begin, 10, limit, *kept
+        )
+    at_once, before = habitual_since(payer, at, rhythm, 0, begin, 10, limit, *memory(1))
+    assert at_once.tolist() == since.tolist()
+    is_odd = (since == NEVER).tolist()
+    assert before.tolist() == [sum(is_odd[:k]) for k in range(at.size)]
     return [None if one == NEVER else int(one) for one in since]
 
 
@@ -132,25 +131,33 @@ def memory(payers: int) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ..
 
 
 def test_a_habit_is_more_than_one_a_horizon_over_two_and_known_from_then_on() -> None:
-    # The third is two horizons after the first: three in two horizons.
-    assert habit([1, 11, 21, 22, 40]) == [None, None, None, 21, 21]
-    assert habit([1, 11, 20, 22, 40]) == [None, None, None, None, 22]
+    # On day 21 two lie a horizon back or more, where 1.1 may; the first lies two horizons back.
+    assert habit([1, 11, 21, 22, 40]) == [None, None, 21, 21, 21]
+    assert habit([1, 11, 20, 22, 40]) == [None, None, None, 22, 22]
+    assert habit([2, 11, 21, 22, 40]) == [None, None, None, 22, 22]
 
 
 def test_one_a_horizon_is_no_habit() -> None:
     # Never more of them than horizons since the beginning.
     assert habit([10, 20, 30, 40, 50]) == [None] * 5
-    assert habit([10, 20, 29, 39, 49]) == [None, None, None, None, 39]
+    assert habit([10, 20, 29, 39, 49]) == [None, None, None, 39, 39]
+    assert habit([10, 20, 30, 40, 50], begin=2) == [None, None, 30, 30, 30]
+    assert habit([1, 2, 11, 21, 22, 40], limit=2.0) == [None, None, None, 21, 21, 21]
+
+
+def test_a_burst_is_no_habit_of_itself() -> None:
+    assert habit([1, 50, 51, 52, 53, 54, 55]) == [None] * 7
 
 
 def test_what_a_rhythm_explains_adds_nothing_to_the_habit() -> None:
-    assert habit([1, 11, 21, 22, 40], known={11: 5}) == [None, 5, None, None, 22]
+    assert habit([1, 11, 21, 22, 39], known={11: 5}) == [None, 5, None, None, 39]
     assert habit([1, 11, 21, 22, 40], known={40: 5})[-1] == 5
 
 
 def test_the_habit_of_one_payer_is_not_that_of_the_next() -> None:
     at = np.array([1, 11, 21, 22, 23], dtype=np.int64)
     never = np.full(5, NEVER)
-    payer = np.array([0, 0, 1, 1, 1], dtype=np.int32)
-    since = habitual_since(payer, at, never, 0, 10, 1.0, *memory(2))
-    assert since.tolist() == [NEVER] * 5
+    payer = np.array([0, 0, 0, 1, 1], dtype=np.int32)
+    since, before = habitual_since(payer, at, never, 0, 0, 10, 1.0, *memory(2))
+    assert since.tolist() == [NEVER, NEVER, 21, NEVER, NEVER]
+    assert before.tolist() == [0, 1, 2, 0, 1]

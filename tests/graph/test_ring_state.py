@@ -23,8 +23,8 @@ GATHER_SCATTER: list[Payment] = [
     *((86 + k, "p30", f"p{41 + 2 * k}", 690.0 + k) for k in range(5)),
 ]
 SCATTER_GATHER: list[Payment] = [
-    *((95 + k / 3, "p5", f"p{10 + 4 * k}", 500.0 + k) for k in range(5)),
-    *((97 + k / 3, f"p{10 + 4 * k}", "p55", 480.0 + k) for k in range(5)),
+    *((95 + k / 3, "p5", f"p{10 + 4 * k}", 50.0 * 3**k) for k in range(5)),
+    *((97 + k / 3, f"p{10 + 4 * k}", "p55", 49.0 * 3**k) for k in range(5)),
 ]
 CYCLE: list[Payment] = [
     (40.1, "p8", "p25", 300.0),
