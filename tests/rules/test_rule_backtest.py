@@ -1,5 +1,6 @@
 """What a rule would have found, from stored tables made by hand; and nothing of it from later."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +54,7 @@ def test_what_is_stored_is_counted_once_and_with_the_labels_of_now(versions: Ver
             Paid("a", 0.5, is_fraud=True, known=3),
             Paid("b", 0.5, is_fraud=False, known=3),
             Paid("c", 1.5, is_fraud=True, known=20),
-            Paid("d", 1.5, amount=99.99, is_fraud=True, known=2),
+            Paid("d", 1.5, amount=99.99, is_fraud=True, known=2, in_sample=True),
             Paid("e", 1.5, in_sample=True),
         ],
     )
@@ -102,7 +103,8 @@ def test_what_else_found_a_hit(versions: Versions) -> None:
         versions,
         "one",
         [
-            *(Paid(name, 0.5) for name in ("subject", "related", "ringed", "elsewhere", "alone")),
+            *(Paid(name, 0.5) for name in ("first", "second", "related", "ringed")),
+            *(Paid(name, 0.5) for name in ("elsewhere", "alone")),
             Paid("blocked", 0.5, decision="block"),
             Paid("passed", 0.5, decision="none"),
             Paid("odd", 0.5, anomaly=0.65),
@@ -112,17 +114,18 @@ def test_what_else_found_a_hit(versions: Versions) -> None:
     )
     alerts(
         versions,
-        ("sim", "transaction", "subject", ["related"]),
+        ("sim", "transaction", "first", ["related"]),
+        ("sim", "transaction", "second", None),
         ("sim", "ring", "alone", ["ringed"]),
         ("card", "transaction", "elsewhere", []),
     )
     found = tried(versions, day(1), present=RuleSet(own=(NIGHT,))).figures
-    assert (found.hits, found.alerted_hits) == (10, 3)
+    assert (found.hits, found.alerted_hits) == (11, 4)
     # Beside them: a block, a rule of the project and one of somebody's own.
     assert found.alone == 4
     assert [one for one in found.overlaps if one.both] == [
-        Overlap("ANOMALY_HIGH", 1, 1, 0.1),
-        Overlap("RULE_NIGHT", 1, 1, 0.1),
+        Overlap("ANOMALY_HIGH", 1, 1, 1 / 11),
+        Overlap("RULE_NIGHT", 1, 1, 1 / 11),
     ]
 
 
@@ -153,6 +156,43 @@ def test_uploads_whose_layers_do_not_fit_are_left_out_and_counted(versions: Vers
     upload(versions, "empty", [])
     found = tried(versions, day(1))
     assert (found.figures.rows, found.left_out) == (1, 2)
+
+
+def test_rules_of_one_draft_stand_beside_the_active_ones_alone(versions: Versions) -> None:
+    upload(versions, "one", [Paid("a", 0.5, hour=3), Paid("b", 0.5, hour=9)])
+    found = backtest_rules(versions, FEED, [LARGE, NIGHT], RuleSet(own=(NIGHT,)), EVER, day(1))
+    assert [one.figures.hits for one in found] == [2, 1]
+    large, night = ({other.code for other in one.figures.overlaps} for one in found)
+    assert "RULE_NIGHT" in large
+    assert not {"RULE_NIGHT", "RULE_LARGE"} & night
+
+
+def test_what_the_json_says_of_the_backtest(versions: Versions) -> None:
+    upload(versions, "one", [Paid("a", 0.5), Paid("b", 1.5, 400.0)])
+    upload(versions, "empty", [])
+    raw, _ = upload(versions, "stale", [Paid("c", 0.5)])
+    publish(
+        versions,
+        layers.upload_slot("raw_transactions", "sim", "stale"),
+        versions.scan(raw).collect().clear(),
+    )
+    told = tried(versions, day(2)).to_json()
+    names = ("feed", "rule", "when", "digest", "first", "last", "left_out_uploads", "reads_scores")
+    assert [told[name] for name in names] == [
+        "sim",
+        "RULE_LARGE",
+        "amount >= 100",
+        LARGE.digest,
+        "2026-01-01T12:00:00+00:00",
+        "2026-01-02T12:00:00+00:00",
+        1,
+        False,
+    ]
+    assert told["by_day"] == [
+        {"day": "2026-01-01", "hits": 1, "frauds": 0},
+        {"day": "2026-01-02", "hits": 1, "frauds": 0},
+    ]
+    json.dumps(told)
 
 
 def test_where_no_row_is_there_is_no_answer(versions: Versions) -> None:
