@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from fraud_assets.rule_backtest import RuleBacktest
-from fraud_assets.text_layout import paragraph, table
+from fraud_assets.text_layout import paragraph, printable, table
 from gpu_ops.rule_figures import Day, RuleFigures
 
 _MOST_DAYS: Final = 31
@@ -20,7 +20,8 @@ def backtest_lines(found: RuleBacktest) -> Iterator[str]:
         f"{found.rule.code} in {found.feed}, {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}: "
         f"{told.rows:,} transactions on {told.days:,} days"
     )
-    yield f"{_INDENT}{found.rule.formula.strip()}".replace("\n", f"\n{_INDENT}")
+    for line in found.rule.formula.strip().splitlines():
+        yield f"{_INDENT}{printable(line.expandtabs())}"
     for sentence in (_hits(told), _precision(told), _recall(told), _news(told), *_caveats(found)):
         yield from paragraph(_INDENT, sentence, _INDENT, lines=None)
     if not told.hits:

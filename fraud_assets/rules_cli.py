@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from fraud_assets.feeds import Feed
-    from fraud_assets.rule_files import OwnRule, RuleMistake
+    from fraud_assets.rule_files import OwnRule
+    from fraud_assets.rule_mistakes import RuleMistake
     from gpu_ops.rules import Rule
     from resources.settings import Settings
 
@@ -38,7 +39,8 @@ def rules() -> None:
 @told_plainly
 def check(files: tuple[Path, ...]) -> None:
     """Look for mistakes in FILES, or in all files of the folder, and show them all."""
-    from fraud_assets.rule_files import RuleFileError, read_rules
+    from fraud_assets.rule_files import read_rules
+    from fraud_assets.rule_mistakes import RuleFileError
 
     settings, feeds = _settings_and_feeds()
     try:

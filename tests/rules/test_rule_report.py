@@ -54,6 +54,16 @@ def test_what_flatters_or_is_not_known_is_told() -> None:
     assert "3 uploads are left out, whose features or scores are not of their" in flattered
 
 
+def test_a_condition_is_shown_line_by_line_and_drives_no_terminal() -> None:
+    rule = Rule("TRIED", "rules", "", "kind = '\x1b[2J'\n\tAND amount > 1\n")
+    lines = list(
+        backtest_lines(
+            RuleBacktest("sim", rule, day(1), day(4), rule_figures(TABLE, "TRIED", []), 0)
+        )
+    )
+    assert lines[2:4] == ["  kind = '?[2J'", "          AND amount > 1"]
+
+
 def test_a_span_without_hits_or_labels_says_so() -> None:
     nothing = TABLE.with_columns(is_fraud=pl.lit(None, pl.Boolean()))
     rule = Rule("TRIED", "rules", "", "amount > 1")
