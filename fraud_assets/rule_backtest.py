@@ -1,8 +1,9 @@
 """What rules would have found in the stored past, before one of them is switched on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 from pydantic import JsonValue
@@ -13,10 +14,17 @@ from fraud_assets.judged_scores import judged_scores
 from fraud_assets.labels import FeedLabels
 from fraud_assets.rule_rows import columns_read, screened
 from fraud_assets.what_if import Span
+from gpu_ops.rule_columns import SCORE_COLUMNS, TRANSACTION_COLUMNS
 from gpu_ops.rule_figures import HIT, RuleFigures, rule_figures
-from gpu_ops.rules import Rule, RuleSet
+from gpu_ops.rules import Rule, RuleSet, applicable_rules
 from resources.errors import LakeError
 from resources.versions import Manifest, Versions
+
+LEFT_OUT: Final = (
+    "their features lack what the rule reads, or their layers are not of their visible "
+    "transactions; fraud-assets run --backfill makes them anew"
+)
+"""Why uploads are left out, and what to do."""
 
 _KEPT = ("transaction_id", "occurred_at", "amount", "is_fraud", "in_sample", "decision")
 _NOT_RECOMMENDED = "none"
@@ -37,7 +45,8 @@ class RuleBacktest:
         first: Earliest transaction.
         last: Latest.
         figures: What it found.
-        left_out: Uploads whose layers were not made of each other; a run mends that.
+        left_out: Uploads whose layers were not made of each other, or whose features lack what is
+            tried; a run with --backfill mends that.
     """
 
     feed: str
@@ -95,12 +104,14 @@ def backtest_rules(
         RuleBacktestError: No row is stored in this span.
     """
     beside = {rule.code: rule for rule in (*present.active, *tried)}
-    table, left_out = _table(versions, feed, list(beside.values()), span, now)
+    needed = columns_read(tried) - {*TRANSACTION_COLUMNS, *SCORE_COLUMNS, "occurred_at"}
+    table, left_out = _table(versions, feed, list(beside.values()), needed, span, now)
     first, last = table["occurred_at"].min(), table["occurred_at"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise RuleBacktestError(
             f"no transaction of {feed.name} is scored in this span; land files and run first: "
             "fraud-assets run"
+            + (f" ({left_out:,} uploads are left out: {LEFT_OUT})" if left_out else "")
         )
     others = [rule.code for rule in present.active]
     return [
@@ -110,13 +121,30 @@ def backtest_rules(
 
 
 def _table(
-    versions: Versions, feed: Feed, rules: Sequence[Rule], span: Span, now: datetime
+    versions: Versions,
+    feed: Feed,
+    rules: Sequence[Rule],
+    needed: Collection[str],
+    span: Span,
+    now: datetime,
 ) -> tuple[pl.DataFrame, int]:
-    """What `rule_figures` asks for, and how many uploads are not in it."""
+    """What `rule_figures` asks for, and how many uploads are not in it.
+
+    Args:
+        versions: The lake.
+        feed: In whose transactions.
+        rules: What is tried and what it stands beside; of the latter, those that read a feature
+            that no upload has hit nothing, as when the uploads were scored.
+        needed: Features without which an upload cannot answer.
+        span: Which transactions.
+        now: Labels that become known later do not exist yet.
+    """
     scored = layers.visible(versions, "augmented_transactions", feed.name)
     filled = {key: one for key, one in scored.items() if one.rows}
     linked = {
-        key: found for key, one in sorted(filled.items()) if (found := _made_of(versions, key, one))
+        key: found
+        for key, one in sorted(filled.items())
+        if (found := _made_of(versions, key, one)) and set(found[1].columns) >= set(needed)
     }
     mine = {key: filled[key] for key in linked}
     labels = FeedLabels.of(versions, feed)
@@ -125,10 +153,17 @@ def _table(
         return pl.DataFrame(schema={"occurred_at": pl.Datetime("us", "UTC")}), len(filled)
     sent = versions.scan_all([raw for raw, _ in linked.values()])
     features = versions.scan_all([prepped for _, prepped in linked.values()])
-    read = (columns_read(rules) | {"amount"}) - {"occurred_at"}
+    known = {name for _, prepped in linked.values() for name in prepped.columns}
+    able = applicable_rules({*known, *TRANSACTION_COLUMNS, *SCORE_COLUMNS, "occurred_at"}, rules)
+    read = (columns_read(able) | {"amount"}) - {"occurred_at"}
     table = screened(sent, features, versions.scan_all(list(mine.values())), read)
     at = pl.col("occurred_at")
-    hits = [rule.condition.fill_null(value=False).alias(f"{HIT}{rule.code}") for rule in rules]
+    hits = [
+        (rule.condition.fill_null(value=False) if rule in able else pl.lit(value=False)).alias(
+            f"{HIT}{rule.code}"
+        )
+        for rule in rules
+    ]
     rows = (
         pl.concat([judged, table], how="horizontal", strict=True)
         .filter(

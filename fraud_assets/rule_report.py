@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from fraud_assets.rule_backtest import RuleBacktest
+from fraud_assets.rule_backtest import LEFT_OUT, RuleBacktest
 from fraud_assets.text_layout import paragraph, printable, table
 from gpu_ops.rule_figures import Day, RuleFigures
 
@@ -99,10 +99,7 @@ def _caveats(found: RuleBacktest) -> Iterator[str]:
             "times tells what it finds there."
         )
     if found.left_out:
-        yield (
-            f"{found.left_out:,} uploads are left out, whose features or scores are not of their "
-            "visible transactions; fraud-assets run mends that."
-        )
+        yield f"{found.left_out:,} uploads are left out: {LEFT_OUT}."
 
 
 def _times_outside(found: RuleBacktest) -> str:

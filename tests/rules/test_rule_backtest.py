@@ -195,6 +195,33 @@ def test_what_the_json_says_of_the_backtest(versions: Versions) -> None:
     json.dumps(told)
 
 
+def test_features_of_an_earlier_release_answer_what_they_can(versions: Versions) -> None:
+    old, _ = upload(versions, "old", [Paid("a", 0.5)])
+    prepped = versions.latest(layers.upload_slot("prepped_transactions", "sim", "old"))
+    assert prepped is not None
+    # The project's own rules read features that this upload has not; they hit nothing in it.
+    hour = versions.scan(prepped).select("hour_of_day").collect()
+    publish(versions, layers.upload_slot("prepped_transactions", "sim", "old"), hour, old)
+    made = versions.latest(layers.upload_slot("prepped_transactions", "sim", "old"))
+    assert made is not None
+    slot = layers.upload_slot("augmented_transactions", "sim", "old")
+    scored = versions.latest(slot)
+    assert scored is not None
+    publish(versions, slot, versions.scan(scored).collect(), old, made)
+    assert tried(versions, day(1)).figures.hits == 1
+    busy = Rule("RULE_BUSY", "rules", "The payer is busy.", "payer_count_30d > 3")
+    with pytest.raises(
+        RuleBacktestError,
+        match=r"run \(1 uploads are left out: their features lack what the rule reads, or .* "
+        r"fraud-assets run --backfill makes them anew\)",
+    ):
+        tried(versions, day(1), rule=busy)
+    upload(versions, "new", [Paid("b", 0.5), Paid("c", 0.5)])
+    found = tried(versions, day(1), rule=busy)
+    assert (found.figures.rows, found.left_out) == (2, 1)
+    assert tried(versions, day(1)).figures.rows == 3
+
+
 def test_where_no_row_is_there_is_no_answer(versions: Versions) -> None:
     for span in (EVER, Span(day(5), None)):
         with pytest.raises(RuleBacktestError, match="no transaction of sim is scored in this span"):

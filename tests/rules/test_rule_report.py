@@ -51,7 +51,7 @@ def test_what_flatters_or_is_not_known_is_told() -> None:
     assert "uploads are left out" not in plain
     flattered = told(Rule("TRIED", "rules", "", "anomaly_score > 0"), left_out=3)
     assert "The rule reads scores, and 1 hits are transactions that these scores" in flattered
-    assert "3 uploads are left out, whose features or scores are not of their" in flattered
+    assert "3 uploads are left out: their features lack what the rule reads, or their" in flattered
 
 
 def test_a_condition_is_shown_line_by_line_and_drives_no_terminal() -> None:
