@@ -63,8 +63,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 the base class decides the signature
-        is_long = isinstance(node, yaml.ScalarNode) and len(node.value) > _LONGEST_NUMBER
-        if is_long and node.tag != _TEXT:
+        if isinstance(node, yaml.ScalarNode) and len(node.value) > _LONGEST_NUMBER:
             # A number of thousands of digits takes long to make, and cannot be printed.
             return str(node.value)
         try:
