@@ -157,10 +157,16 @@ def test_a_store_that_was_tampered_with_is_told(cases: Cli, store: CaseStore) ->
 def test_who_is_put_on_which_list(cases: Cli, store: CaseStore) -> None:
     assert cases("suppressions").stdout == "The lists are empty.\n"
     until = ("--until", "2090-01-01", *WHY)
-    for wrong in ("card:customer:", "card::7", ":customer:7", "card:7"):
+    no_node = "name an account as feed:entity:id, or a case"
+    for wrong, words in (
+        *((one, no_node) for one in ("card:customer:", "card::7", ":customer:7", "card:7")),
+        # In force, such an entry would cover nothing.
+        ("cards:customer:7", "there is no feed 'cards'; known feeds: "),
+        ("card:account:7", "card has no 'account'; its accounts are card:ENTITY:ID with customer"),
+    ):
         refused = cases("suppress", wrong, *until)
         assert refused.exit_code == 2, wrong
-        assert "name an account as feed:entity:id, or a case" in refused.stderr
+        assert words in " ".join(refused.stderr.split()), wrong
     assert cases("suppress", "card:customer:7", *until).exit_code == 0
     assert cases("allow", "card:terminal:9", *until).exit_code == 0
     assert {one.subject.name: one.list_kind for one in store.book().entries()} == {
@@ -193,5 +199,9 @@ def test_a_moment_is_utc_unless_it_names_a_zone(text: str, moment: datetime) -> 
 
 
 def test_what_is_no_moment_is_refused() -> None:
-    with pytest.raises(click.UsageError, match=r"'31\.12\.2026' is no date; write 2026-12-31 or"):
-        moment_of("31.12.2026")
+    # The last two are none in UTC.
+    for text in ("31.12.2026", "", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"):
+        with pytest.raises(
+            click.UsageError, match=r"is no date; write 2026-12-31 or 2026-12-31T18"
+        ):
+            moment_of(text)
