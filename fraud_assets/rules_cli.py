@@ -91,6 +91,8 @@ def backtest(
     from fraud_assets.what_if import Span
     from resources.versions import Versions
 
+    if since is not None and until is not None and since > until:
+        raise click.UsageError("--since lies after --until")
     settings, feeds = _settings_and_feeds()
     chosen = _known(feed, feeds)
     own = _own_rules(settings, feeds)
@@ -135,7 +137,10 @@ def _tried(named: str, own: "Sequence[OwnRule]", feeds: "Collection[str]") -> "l
 
     file = Path(named)
     if file.is_file():
-        return [one.rule for one in read_rules([file], feeds)]
+        drafts = [one.rule for one in read_rules([file], feeds)]
+        if not drafts:
+            raise click.UsageError(f"{named!r} holds no rule")
+        return drafts
     known = {one.code: one for one in (*RULES, *(one.rule for one in own))}
     if named not in known:
         raise click.UsageError(
