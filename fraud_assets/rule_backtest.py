@@ -1,23 +1,27 @@
 """What rules would have found in the stored past, before one of them is switched on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 from pydantic import JsonValue
 
 from fraud_assets import layers
+from fraud_assets.comparison import judged_from
 from fraud_assets.feeds import Feed
 from fraud_assets.judged_scores import judged_scores
 from fraud_assets.labels import FeedLabels
 from fraud_assets.rule_rows import columns_read, screened
+from fraud_assets.scoring import NO_MODEL
 from fraud_assets.what_if import Span
+from gpu_ops.model_files import ModelFileError
 from gpu_ops.rule_columns import SCORE_COLUMNS, TRANSACTION_COLUMNS
 from gpu_ops.rule_figures import HIT, RuleFigures, rule_figures
 from gpu_ops.rules import Rule, RuleSet, applicable_rules
 from resources.errors import LakeError
+from resources.registry import ModelRegistry
 from resources.versions import Manifest, Versions
 
 LEFT_OUT: Final = (
@@ -27,6 +31,9 @@ LEFT_OUT: Final = (
 """Why uploads are left out, and what to do."""
 
 _KEPT = ("transaction_id", "occurred_at", "amount", "is_fraud", "in_sample", "decision")
+_SCORED = ("in_sample", "decision", "model_version")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_TIME = pl.Datetime("us", "UTC")
 _NOT_RECOMMENDED = "none"
 _LEARNED = frozenset({"anomaly_score", "fraud_probability", "expected_loss"})
 
@@ -148,7 +155,7 @@ def _table(
     }
     mine = {key: filled[key] for key in linked}
     labels = FeedLabels.of(versions, feed)
-    judged = judged_scores(versions, labels, mine, ("in_sample", "decision"), now)
+    judged = judged_scores(versions, labels, mine, _SCORED, now)
     if judged is None:
         return pl.DataFrame(schema={"occurred_at": pl.Datetime("us", "UTC")}), len(filled)
     sent = versions.scan_all([raw for raw, _ in linked.values()])
@@ -158,6 +165,10 @@ def _table(
     read = (columns_read(able) | {"amount"}) - {"occurred_at"}
     table = screened(sent, features, versions.scan_all(list(mine.values())), read)
     at = pl.col("occurred_at")
+    learned = _learned_until(versions, feed.name, mine.values())
+    knows_later = at < pl.col("model_version").replace_strict(
+        list(learned), list(learned.values()), default=None, return_dtype=_TIME
+    )
     hits = [
         (rule.condition.fill_null(value=False) if rule in able else pl.lit(value=False)).alias(
             f"{HIT}{rule.code}"
@@ -170,6 +181,7 @@ def _table(
             *([] if span.start is None else [at >= span.start]),
             *([] if span.end is None else [at < span.end]),
         )
+        .with_columns(pl.col("in_sample") | knows_later.fill_null(value=False))
         .select(*_KEPT, *hits)
         .collect(engine="streaming")
         .unique("transaction_id", keep="first", maintain_order=True)
@@ -195,6 +207,25 @@ def _made_of(versions: Versions, key: str, scored: Manifest) -> tuple[Manifest, 
         found.append(one)
     raw, prepped = found
     return raw, prepped
+
+
+def _learned_until(
+    versions: Versions, feed: str, scored: Iterable[Manifest]
+) -> dict[str, datetime]:
+    """Model to the moment from which on rows are later than all that it was made of.
+
+    A champion scores old uploads too, once it is approved: rows before its windows and between
+    them are none that it was fitted on, but it has seen what came after them. Nobody can tell of a
+    model that cannot be read.
+    """
+    found = {}
+    for name in {one.inputs.get("model", NO_MODEL) for one in scored} - {NO_MODEL}:
+        try:
+            number = int(name.rpartition("/")[2])
+            found[name] = judged_from(ModelRegistry(versions).get(feed, number).split)
+        except (LakeError, ModelFileError):
+            found[name] = _NEVER
+    return found
 
 
 def _alerted(versions: Versions, feed: str) -> pl.Series:

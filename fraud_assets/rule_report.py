@@ -90,7 +90,8 @@ def _caveats(found: RuleBacktest) -> Iterator[str]:
     if found.reads_scores and told.in_sample_hits:
         yield (
             f"The rule reads scores, and {told.in_sample_hits:,} hits are transactions that these "
-            "scores were learned from: it will do worse than it looks."
+            "scores were learned from, or that lie before some of those: it will do worse than it "
+            "looks."
         )
     outside = _times_outside(found)
     if outside:

@@ -45,21 +45,28 @@ def day(number: float) -> datetime:
     return START + timedelta(days=number)
 
 
-def publish(versions: Versions, slot: Slot, table: pl.DataFrame, *made_of: Manifest) -> Manifest:
-    """A version of a table, made of others."""
+def publish(
+    versions: Versions, slot: Slot, table: pl.DataFrame, *made_of: Manifest, **more: str
+) -> Manifest:
+    """A version of a table, made of others and whatever else."""
     attempt = versions.begin(slot, "run")
     attempt.write_table(table)
-    return versions.publish(attempt, inputs={one.slot: one.content_id for one in made_of})
+    inputs = {one.slot: one.content_id for one in made_of}
+    return versions.publish(attempt, inputs={**inputs, **more})
 
 
-def upload(versions: Versions, key: str, rows: Sequence[Paid]) -> tuple[Manifest, Manifest]:
+def upload(
+    versions: Versions, key: str, rows: Sequence[Paid], model: str | None = None
+) -> tuple[Manifest, Manifest]:
     """Transactions of the feed `sim`, their features and scores; the first two manifests."""
     raw = publish(versions, layers.upload_slot("raw_transactions", "sim", key), _sent(rows))
     prepped = publish(
         versions, layers.upload_slot("prepped_transactions", "sim", key), _features(rows), raw
     )
     slot = layers.upload_slot("augmented_transactions", "sim", key)
-    publish(versions, slot, _scored(rows), raw, prepped)
+    named = pl.lit(model, pl.String()).alias("model_version")
+    scored = _scored(rows).with_columns(named)
+    publish(versions, slot, scored, raw, prepped, model=model or "none")
     return raw, prepped
 
 

@@ -1,9 +1,10 @@
 """What a rule would have found, from stored tables made by hand; and nothing of it from later."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,9 @@ from fraud_assets.rule_backtest import RuleBacktest, RuleBacktestError, backtest
 from fraud_assets.what_if import Span
 from gpu_ops.rule_figures import Overlap
 from gpu_ops.rules import Rule, RuleSet
+from gpu_ops.splits import TimeSplit, Window
 from resources.lake import Lake
+from resources.registry import ModelNotFoundError, ModelRegistry
 from resources.versions import Versions
 from tests.rules.made_backtest import Paid, alerts, day, labels, publish, upload
 
@@ -135,6 +138,31 @@ def test_a_draft_stands_in_the_place_of_the_rule_that_it_changes(versions: Versi
     found = tried(versions, day(1), rule=draft, present=RuleSet(own=(NIGHT, LARGE))).figures
     assert found.hits == 2
     assert [one.code for one in found.overlaps if one.both] == ["RULE_LARGE"]
+
+
+def test_rows_that_a_model_knew_the_future_of_are_told_apart(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = (Window(day(2), day(4)), Window(day(5), day(6)), Window(day(8), day(9)))
+    split = TimeSplit(*windows, label_delay=timedelta(days=1))
+
+    def model(_: ModelRegistry, feed: str, version: int) -> SimpleNamespace:
+        if (feed, version) == ("sim", 3):
+            return SimpleNamespace(split=split)
+        raise ModelNotFoundError("gone")
+
+    monkeypatch.setattr(ModelRegistry, "get", model)
+    # Before the windows, in them, between them, and within the delay of the last labels.
+    days = {"before": 1, "in": 3, "between": 4.5, "delay": 6.5, "after": 7}
+    rows = [Paid(name, at, in_sample=name == "in") for name, at in days.items()]
+    upload(versions, "one", rows, "sim/3")
+    found = tried(versions, day(10)).figures
+    assert (found.hits, found.in_sample_hits) == (5, 4)
+    # Nobody can tell of a model that is gone; a forest says itself what it was fitted on.
+    upload(versions, "two", [Paid("gone", 20)], "sim/2")
+    upload(versions, "three", [Paid("forest", 0), Paid("fitted", 0, in_sample=True)])
+    found = tried(versions, day(30)).figures
+    assert (found.hits, found.in_sample_hits) == (8, 6)
 
 
 def test_uploads_whose_layers_do_not_fit_are_left_out_and_counted(versions: Versions) -> None:
