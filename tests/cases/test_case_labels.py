@@ -8,6 +8,9 @@ import pytest
 
 from fraud_assets.case_labels import land_labels
 from fraud_assets.case_work import change_case, take_in_alerts
+from fraud_assets.feeds import load_feeds
+from fraud_assets.feeds.label_file import read_labels
+from fraud_assets.label_cli import write_judgements
 from fraud_assets.uploads import Uploads
 from gpu_ops import case_actions
 from gpu_ops.case_book import Book
@@ -75,6 +78,20 @@ def test_what_each_verdict_says_of_a_transaction(
     assert lake.get(key).decode() == (
         f"{HEAD}t1,{word},2024-03-02T13:00:00+00:00,analyst,Ada,so says Ada\n"
     )
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", "NULL", "0012", "é"])
+def test_a_file_of_verdicts_is_read_as_it_was_meant(tmp_path: Path, name: str) -> None:
+    known = NOON + HOUR
+    file = tmp_path / "labels.csv"
+    said = (known.isoformat(), "analyst", "Ada", 'so, "by phone"\nand\tmail')
+    write_judgements(file, [(name, "fraud", *said), ("other", "genuine", *said)])
+    found = read_labels(file, load_feeds()["card"], source_file=file.name)
+    columns = ("transaction_id", "is_fraud", "known_at", "source", "by", "reason")
+    assert sorted(found.table.select(columns).rows()) == sorted(
+        [(name, True, known, *said[1:]), ("other", False, known, *said[1:])]
+    )
+    assert found.quarantined.is_empty()
 
 
 def test_each_closing_of_a_case_keeps_its_own_words_however_late_it_lands(
