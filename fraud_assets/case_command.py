@@ -91,8 +91,9 @@ def moment_of(text: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        # Near the ends of the calendar a moment with a zone may be none in UTC.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise click.UsageError(
             f"{text!r} is no date; write 2026-12-31 or 2026-12-31T18:00:00+01:00"
         ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

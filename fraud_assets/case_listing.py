@@ -9,7 +9,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from fraud_assets.case_telling import printable, told
+from fraud_assets.case_telling import told
+from fraud_assets.text_layout import printable
 from gpu_ops.case_book import Book
 from gpu_ops.case_events import Event
 from gpu_ops.case_lists import is_active

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpu_ops.case_book import Book
     from gpu_ops.case_events import Draft
     from gpu_ops.case_model import ListKind, Subject
+    from resources.settings import Settings
 
 _until_option = click.option(
     "--until",
@@ -84,14 +85,15 @@ def suppressions(*, as_json: bool) -> None:
 
 
 def _put_on_list(kind: "ListKind", whom: str, until: str, by: str, reason: str) -> None:
-    from fraud_assets.case_work import change_lists
+    from fraud_assets.case_work import change_lists, find_case
     from gpu_ops.case_lists import put_on_list
 
-    _, store = opened()
+    settings, store = opened()
     end = moment_of(until)
+    account = _account(whom, settings)
 
     def make(book: "Book") -> "Draft":
-        subject = _subject(book, whom, store.place)
+        subject = find_case(book, whom, store.place).subject if account is None else account
         now = datetime.now(UTC)
         return put_on_list(book, subject, kind, until=end, by=by, reason=reason, now=now)
 
@@ -99,14 +101,29 @@ def _put_on_list(kind: "ListKind", whom: str, until: str, by: str, reason: str) 
     print_lines([f"{event.stream} is in force until {end:%Y-%m-%d %H:%M} UTC"])
 
 
-def _subject(book: "Book", whom: str, place: str) -> "Subject":
-    """Who is meant: an account as a node, or the subject of a case."""
-    from fraud_assets.case_work import find_case
+def _account(whom: str, settings: "Settings") -> "Subject | None":
+    """An account named as a node; None where a case is named, whose subject is meant.
+
+    Raises:
+        click.UsageError: It is neither, or no transaction can be of such an account: an entry about
+            it would be in force and cover nothing.
+    """
+    from fraud_assets.feeds import load_feeds
     from gpu_ops.case_model import Subject
 
     feed, colon, rest = whom.strip().partition(":")
     if not colon:
-        return find_case(book, whom, place).subject
-    if not (feed and ":" in rest and all(rest.split(":", 1))):
+        return None
+    entity, _, name = rest.partition(":")
+    if not (feed and entity and name):
         raise click.UsageError("name an account as feed:entity:id, or a case")
+    feeds = load_feeds(settings.feeds_dir)
+    if feed not in feeds:
+        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
+    entities = {feeds[feed].entities.payer, feeds[feed].entities.payee}
+    if entity not in entities:
+        raise click.UsageError(
+            f"{feed} has no {entity!r}; its accounts are {feed}:ENTITY:ID with "
+            f"{' or '.join(sorted(entities))}"
+        )
     return Subject(kind="entity", feed=feed, name=whom.strip())

@@ -51,8 +51,3 @@ def _decision(change: Change) -> str:
         case Reopened(reason=reason):
             return f"reopened: {in_a_line(reason)}"
     return change.kind.replace("_", " ")
-
-
-def printable(identifier: str) -> str:
-    """An identifier of a file, without what would drive the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in identifier)

@@ -4,7 +4,7 @@ import csv
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -106,7 +106,11 @@ def write_judgements(
         judgements: Transaction id; fraud, genuine or unsure; when it became known, ISO 8601; the
             source; who judges; why.
     """
+    rows = list(judgements)
+    # A carriage return ends a line for whoever reads it, but needs no quotes for this writer.
+    is_torn = any("\r" in field for row in rows for field in row)
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if is_torn else csv.QUOTE_MINIMAL
     with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(out, lineterminator="\n", quoting=quoting)
         writer.writerow(("transaction_id", "is_fraud", "known_at", "source", "by", "reason"))
-        writer.writerows(judgements)
+        writer.writerows(rows)

@@ -17,7 +17,7 @@ from fraud_assets.partitions import UPLOADS
 from fraud_assets.published import fill_outbox
 from fraud_assets.refused_models import refused_champions
 from fraud_assets.rescoring import due_for_scores, rules_now
-from fraud_assets.rule_files import RuleFileError
+from fraud_assets.rule_mistakes import RuleFileError
 from fraud_assets.scoring import scorer_of
 from fraud_assets.state import UploadState
 from fraud_assets.training_plan import TrainingPlan

@@ -15,7 +15,7 @@ def told_plainly(command: Callable[_Arguments, None]) -> Callable[_Arguments, No
     @wraps(command)
     def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         from fraud_assets.feeds import FeedError
-        from fraud_assets.rule_files import RuleFileError
+        from fraud_assets.rule_mistakes import RuleFileError
         from fraud_assets.uploads import UploadError
         from gpu_ops.model_files import ModelFileError
         from resources.errors import OUT_OF_SPACE, LakeError, errno_of

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from fraud_assets.rule_files import RuleFileError, load_rules, rules_of
+from fraud_assets.rule_files import load_rules, rules_of
+from fraud_assets.rule_mistakes import RuleFileError
 from fraud_assets.scoring import NO_MODEL
 from fraud_assets.state import UploadState
 from resources.registry import ModelVersion

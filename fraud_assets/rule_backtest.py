@@ -1,24 +1,39 @@
 """What rules would have found in the stored past, before one of them is switched on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 import polars as pl
 from pydantic import JsonValue
 
 from fraud_assets import layers
+from fraud_assets.comparison import judged_from
 from fraud_assets.feeds import Feed
 from fraud_assets.judged_scores import judged_scores
 from fraud_assets.labels import FeedLabels
 from fraud_assets.rule_rows import columns_read, screened
+from fraud_assets.scoring import NO_MODEL
 from fraud_assets.what_if import Span
+from gpu_ops.model_files import ModelFileError
+from gpu_ops.rule_columns import SCORE_COLUMNS, TRANSACTION_COLUMNS
 from gpu_ops.rule_figures import HIT, RuleFigures, rule_figures
-from gpu_ops.rules import Rule, RuleSet
+from gpu_ops.rules import Rule, RuleSet, applicable_rules
 from resources.errors import LakeError
+from resources.registry import ModelRegistry
 from resources.versions import Manifest, Versions
 
+LEFT_OUT: Final = (
+    "their features lack what the rule reads, or their layers are not of their visible "
+    "transactions; fraud-assets run --backfill makes them anew"
+)
+"""Why uploads are left out, and what to do."""
+
 _KEPT = ("transaction_id", "occurred_at", "amount", "is_fraud", "in_sample", "decision")
+_SCORED = ("in_sample", "decision", "model_version")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_TIME = pl.Datetime("us", "UTC")
 _NOT_RECOMMENDED = "none"
 _LEARNED = frozenset({"anomaly_score", "fraud_probability", "expected_loss"})
 
@@ -37,7 +52,8 @@ class RuleBacktest:
         first: Earliest transaction.
         last: Latest.
         figures: What it found.
-        left_out: Uploads whose layers were not made of each other; a run mends that.
+        left_out: Uploads whose layers were not made of each other, or whose features lack what is
+            tried; a run with --backfill mends that.
     """
 
     feed: str
@@ -95,12 +111,14 @@ def backtest_rules(
         RuleBacktestError: No row is stored in this span.
     """
     beside = {rule.code: rule for rule in (*present.active, *tried)}
-    table, left_out = _table(versions, feed, list(beside.values()), span, now)
+    needed = columns_read(tried) - {*TRANSACTION_COLUMNS, *SCORE_COLUMNS, "occurred_at"}
+    table, left_out = _table(versions, feed, list(beside.values()), needed, span, now)
     first, last = table["occurred_at"].min(), table["occurred_at"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise RuleBacktestError(
             f"no transaction of {feed.name} is scored in this span; land files and run first: "
             "fraud-assets run"
+            + (f" ({left_out:,} uploads are left out: {LEFT_OUT})" if left_out else "")
         )
     others = [rule.code for rule in present.active]
     return [
@@ -110,31 +128,60 @@ def backtest_rules(
 
 
 def _table(
-    versions: Versions, feed: Feed, rules: Sequence[Rule], span: Span, now: datetime
+    versions: Versions,
+    feed: Feed,
+    rules: Sequence[Rule],
+    needed: Collection[str],
+    span: Span,
+    now: datetime,
 ) -> tuple[pl.DataFrame, int]:
-    """What `rule_figures` asks for, and how many uploads are not in it."""
+    """What `rule_figures` asks for, and how many uploads are not in it.
+
+    Args:
+        versions: The lake.
+        feed: In whose transactions.
+        rules: What is tried and what it stands beside; of the latter, those that read a feature
+            that no upload has hit nothing, as when the uploads were scored.
+        needed: Features without which an upload cannot answer.
+        span: Which transactions.
+        now: Labels that become known later do not exist yet.
+    """
     scored = layers.visible(versions, "augmented_transactions", feed.name)
     filled = {key: one for key, one in scored.items() if one.rows}
     linked = {
-        key: found for key, one in sorted(filled.items()) if (found := _made_of(versions, key, one))
+        key: found
+        for key, one in sorted(filled.items())
+        if (found := _made_of(versions, key, one)) and set(found[1].columns) >= set(needed)
     }
     mine = {key: filled[key] for key in linked}
     labels = FeedLabels.of(versions, feed)
-    judged = judged_scores(versions, labels, mine, ("in_sample", "decision"), now)
+    judged = judged_scores(versions, labels, mine, _SCORED, now)
     if judged is None:
         return pl.DataFrame(schema={"occurred_at": pl.Datetime("us", "UTC")}), len(filled)
     sent = versions.scan_all([raw for raw, _ in linked.values()])
     features = versions.scan_all([prepped for _, prepped in linked.values()])
-    read = (columns_read(rules) | {"amount"}) - {"occurred_at"}
+    known = {name for _, prepped in linked.values() for name in prepped.columns}
+    able = applicable_rules({*known, *TRANSACTION_COLUMNS, *SCORE_COLUMNS, "occurred_at"}, rules)
+    read = (columns_read(able) | {"amount"}) - {"occurred_at"}
     table = screened(sent, features, versions.scan_all(list(mine.values())), read)
     at = pl.col("occurred_at")
-    hits = [rule.condition.fill_null(value=False).alias(f"{HIT}{rule.code}") for rule in rules]
+    learned = _learned_until(versions, feed.name, mine.values())
+    knows_later = at < pl.col("model_version").replace_strict(
+        list(learned), list(learned.values()), default=None, return_dtype=_TIME
+    )
+    hits = [
+        (rule.condition.fill_null(value=False) if rule in able else pl.lit(value=False)).alias(
+            f"{HIT}{rule.code}"
+        )
+        for rule in rules
+    ]
     rows = (
         pl.concat([judged, table], how="horizontal", strict=True)
         .filter(
             *([] if span.start is None else [at >= span.start]),
             *([] if span.end is None else [at < span.end]),
         )
+        .with_columns(pl.col("in_sample") | knows_later.fill_null(value=False))
         .select(*_KEPT, *hits)
         .collect(engine="streaming")
         .unique("transaction_id", keep="first", maintain_order=True)
@@ -160,6 +207,25 @@ def _made_of(versions: Versions, key: str, scored: Manifest) -> tuple[Manifest, 
         found.append(one)
     raw, prepped = found
     return raw, prepped
+
+
+def _learned_until(
+    versions: Versions, feed: str, scored: Iterable[Manifest]
+) -> dict[str, datetime]:
+    """Model to the moment from which on rows are later than all that it was made of.
+
+    A champion scores old uploads too, once it is approved: rows before its windows and between
+    them are none that it was fitted on, but it has seen what came after them. Nobody can tell of a
+    model that cannot be read.
+    """
+    found = {}
+    for name in {one.inputs.get("model", NO_MODEL) for one in scored} - {NO_MODEL}:
+        try:
+            number = int(name.rpartition("/")[2])
+            found[name] = judged_from(ModelRegistry(versions).get(feed, number).split)
+        except (LakeError, ModelFileError):
+            found[name] = _NEVER
+    return found
 
 
 def _alerted(versions: Versions, feed: str) -> pl.Series:

@@ -10,53 +10,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from fraud_assets.feeds.spelling import utc_datetime
-from fraud_assets.rule_yaml import Entry, YamlFault, entries_of
+from fraud_assets.rule_mistakes import RuleFileError, RuleMistake, cut, excerpt_of
+from fraud_assets.rule_yaml import MOST_BYTES, MOST_RULES, Entry, YamlFault, entries_of
 from gpu_ops.rules import MOST_WEIGHT, Rule, RuleSet
-from gpu_ops.sql_faults import ConditionError, Fault, did_you_mean, told
+from gpu_ops.sql_faults import ConditionError, did_you_mean, told
 
 Status = Literal["active", "shadow", "disabled"]
 
 EXAMPLE: Final = Path(__file__).parent / "rule_examples" / "example.yaml"
 """Rules to begin with; they are loaded only from a folder of one's own."""
 
-MOST_RULES: Final = 500
 FAMILY: Final = "rules"
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _DAY: Final = timedelta(days=1)
 _LAST_DAY: Final = datetime.max.replace(tzinfo=UTC) - _DAY
-_SHOWN_CHARACTERS: Final = 60
-
-
-@dataclass(frozen=True)
-class RuleMistake:
-    """One mistake in a file of rules.
-
-    Attributes:
-        file: The file.
-        line: Its line; None where no line is to blame.
-        code: The rule; empty where it has no name.
-        problem: What is wrong and what to do.
-        excerpt: The line of the condition and a mark below the place; empty for other mistakes.
-    """
-
-    file: str
-    line: int | None
-    code: str
-    problem: str
-    excerpt: str = ""
-
-    def __str__(self) -> str:
-        """File, line, rule and problem, in one line."""
-        where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {f'{self.code}: ' if self.code else ''}{self.problem}"
-
-
-class RuleFileError(Exception):
-    """Files of rules with mistakes; `mistakes` holds all of them."""
-
-    def __init__(self, mistakes: Iterable[RuleMistake]) -> None:
-        self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(map(str, self.mistakes)))
+# Neither what drives a terminal nor what turns the direction of writing.
+_LINE: Final = r"[^\x00-\x1f\x7f-\x9f\x{2028}-\x{202e}\x{2066}-\x{2069}]"
 
 
 @dataclass(frozen=True)
@@ -113,7 +82,7 @@ def read_rules(files: Iterable[Path], feeds: Collection[str]) -> tuple[OwnRule, 
     mistakes: list[RuleMistake] = []
     for file in files:
         try:
-            rules += parse_rules(file.read_bytes(), str(file), feeds)
+            rules += parse_rules(_read(file), str(file), feeds)
         except RuleFileError as error:
             mistakes += error.mistakes
         except OSError as error:
@@ -125,6 +94,12 @@ def read_rules(files: Iterable[Path], feeds: Collection[str]) -> tuple[OwnRule, 
     if mistakes:
         raise RuleFileError(mistakes)
     return tuple(rules)
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a file, of one that is too long just enough to see it."""
+    with file.open("rb") as source:
+        return source.read(MOST_BYTES + 1)
 
 
 def parse_rules(content: bytes, file: str, feeds: Collection[str]) -> list[OwnRule]:
@@ -185,14 +160,14 @@ class _Written(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     code: str = Field(pattern=r"^RULE_[A-Z0-9][A-Z0-9_]*$", max_length=60)
-    text: str = Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")
+    text: str = Field(min_length=1, max_length=300, pattern=f"^{_LINE}+$")
     when: str = Field(min_length=1)
     weight: int = Field(default=1, ge=1, le=MOST_WEIGHT)
     status: Status = "active"
     feeds: list[str] = Field(default_factory=list)
     valid_from: Annotated[datetime | None, BeforeValidator(utc_datetime)] = None
     valid_until: Annotated[datetime | None, BeforeValidator(_end)] = None
-    owner: str = Field(default="", max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")
+    owner: str = Field(default="", max_length=100, pattern=f"^{_LINE}*$")
 
 
 _ACCEPTED: Final = {
@@ -209,7 +184,7 @@ _ACCEPTED: Final = {
 def _rule_of(entry: Entry, file: str, feeds: Collection[str]) -> OwnRule | list[RuleMistake]:
     raw = entry.value if isinstance(entry.value, dict) else {}
     named = raw.get("code")
-    code = named if isinstance(named, str) else ""
+    code = cut(named) if isinstance(named, str) else ""
 
     def mistake(problem: str, key: str = "", excerpt: str = "") -> RuleMistake:
         return RuleMistake(file, entry.lines.get(key, entry.line), code, problem, excerpt)
@@ -248,16 +223,7 @@ def _faults(condition: str) -> Iterator[tuple[str, str, str]]:
         Rule("RULE_X", FAMILY, "", condition)
     except ConditionError as error:
         for fault in error.faults:
-            yield f"when, {told(condition, fault)}", "when", _excerpt(condition, fault)
-
-
-def _excerpt(condition: str, fault: Fault) -> str:
-    start = condition.rfind("\n", 0, fault.at) + 1
-    line = condition[start:].partition("\n")[0].replace("\t", " ")
-    # A long line is shown around the place.
-    first = max(0, fault.at - start - _SHOWN_CHARACTERS)
-    shown = line[first : fault.at - start + _SHOWN_CHARACTERS]
-    return f"{shown}\n{' ' * (fault.at - start - first)}^"
+            yield f"when, {told(condition, fault)}", "when", excerpt_of(condition, fault)
 
 
 def _unknown_feeds(named: Iterable[str], feeds: Collection[str]) -> list[str]:
@@ -284,7 +250,7 @@ def _doubles(rules: Iterable[OwnRule]) -> Iterator[RuleMistake]:
 def _problem(details: ErrorDetails) -> str:
     if not details["loc"]:
         return f"a rule is a mapping with the keys {', '.join(_Written.model_fields)}"
-    key = str(details["loc"][0])
+    key = cut(str(details["loc"][0]))
     if details["type"] == "missing":
         return f"{key}: this key is required"
     if details["type"] == "extra_forbidden":
@@ -292,6 +258,6 @@ def _problem(details: ErrorDetails) -> str:
         return f"{key}: unknown key{hint} accepted: {', '.join(_Written.model_fields)}"
     given = details["input"]
     found = str(given) if isinstance(given, date) else repr(given)
-    shown = found if len(found) <= _SHOWN_CHARACTERS else f"{found[:_SHOWN_CHARACTERS]}…"
+    shown = cut(found)
     accepted = _ACCEPTED.get(key) or details["msg"].removeprefix("Value error, ")
     return f"{key}: found {shown}; {accepted}"

@@ -8,7 +8,8 @@ import dagster as dg
 import polars as pl
 from pydantic import JsonValue
 
-from fraud_assets.rule_files import RuleFileError, load_rules, rules_of
+from fraud_assets.rule_files import load_rules, rules_of
+from fraud_assets.rule_mistakes import RuleFileError
 from fraud_assets.rule_rows import columns_read, hit_counts, screened
 from gpu_ops.rule_columns import SCORE_COLUMNS, TRANSACTION_COLUMNS
 from gpu_ops.rules import RuleSet, applicable_rules

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from fraud_assets.rule_backtest import RuleBacktest
-from fraud_assets.text_layout import paragraph, table
+from fraud_assets.rule_backtest import LEFT_OUT, RuleBacktest
+from fraud_assets.text_layout import paragraph, printable, table
 from gpu_ops.rule_figures import Day, RuleFigures
 
 _MOST_DAYS: Final = 31
@@ -20,7 +20,8 @@ def backtest_lines(found: RuleBacktest) -> Iterator[str]:
         f"{found.rule.code} in {found.feed}, {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}: "
         f"{told.rows:,} transactions on {told.days:,} days"
     )
-    yield f"{_INDENT}{found.rule.formula.strip()}".replace("\n", f"\n{_INDENT}")
+    for line in found.rule.formula.strip().splitlines():
+        yield f"{_INDENT}{printable(line.expandtabs())}"
     for sentence in (_hits(told), _precision(told), _recall(told), _news(told), *_caveats(found)):
         yield from paragraph(_INDENT, sentence, _INDENT, lines=None)
     if not told.hits:
@@ -89,7 +90,8 @@ def _caveats(found: RuleBacktest) -> Iterator[str]:
     if found.reads_scores and told.in_sample_hits:
         yield (
             f"The rule reads scores, and {told.in_sample_hits:,} hits are transactions that these "
-            "scores were learned from: it will do worse than it looks."
+            "scores were learned from, or that lie before some of those: it will do worse than it "
+            "looks."
         )
     outside = _times_outside(found)
     if outside:
@@ -98,10 +100,7 @@ def _caveats(found: RuleBacktest) -> Iterator[str]:
             "times tells what it finds there."
         )
     if found.left_out:
-        yield (
-            f"{found.left_out:,} uploads are left out, whose features or scores are not of their "
-            "visible transactions; fraud-assets run mends that."
-        )
+        yield f"{found.left_out:,} uploads are left out: {LEFT_OUT}."
 
 
 def _times_outside(found: RuleBacktest) -> str:

@@ -5,6 +5,12 @@ from typing import Final, NamedTuple, cast
 import yaml
 
 MOST_BYTES: Final = 1_048_576
+MOST_RULES: Final = 500
+MOST_NODES: Final = 20_000
+"""Keys, values, lists and mappings of a file. So many rules with all their keys have fewer, and a
+file made to be slow is refused before it is read to its end."""
+
+_LONGEST_NUMBER: Final = 100
 _KEY: Final = "rules"
 _TEXT: Final = "tag:yaml.org,2002:str"
 
@@ -35,6 +41,8 @@ class Entry(NamedTuple):
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, which could make a small file huge, without tags and double keys."""
 
+    _nodes = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # so in its stubs
@@ -45,9 +53,19 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(
                 None, None, "tags (!) are not allowed", event.start_mark
             )
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise YamlFault(
+                f"there are more than {MOST_NODES:,} keys and values up to here, more than "
+                f"{MOST_RULES} rules need",
+                event.start_mark.line + 1,
+            )
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 the base class decides the signature
+        if isinstance(node, yaml.ScalarNode) and len(node.value) > _LONGEST_NUMBER:
+            # A number of thousands of digits takes long to make, and cannot be printed.
+            return str(node.value)
         try:
             return super().construct_object(node, deep)
         except ValueError:
@@ -105,6 +123,9 @@ def entries_of(content: bytes) -> list[Entry]:
     if not isinstance(value, dict) or list(value) != [_KEY] or not isinstance(value[_KEY], list):
         raise YamlFault(f"it holds one key, {_KEY}, with a list of rules below it")
     ((_, listed),) = cast("yaml.MappingNode", node).value
+    if len(listed.value) > MOST_RULES:
+        beyond = listed.value[MOST_RULES].start_mark.line + 1
+        raise YamlFault(f"more than {MOST_RULES} rules", beyond)
     return [
         Entry(one, where.start_mark.line + 1, _lines_of(where))
         for one, where in zip(value[_KEY], listed.value, strict=True)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from fraud_assets.feeds import Feed
-    from fraud_assets.rule_files import OwnRule, RuleMistake
+    from fraud_assets.rule_files import OwnRule
+    from fraud_assets.rule_mistakes import RuleMistake
     from gpu_ops.rules import Rule
     from resources.settings import Settings
 
@@ -38,7 +39,8 @@ def rules() -> None:
 @told_plainly
 def check(files: tuple[Path, ...]) -> None:
     """Look for mistakes in FILES, or in all files of the folder, and show them all."""
-    from fraud_assets.rule_files import RuleFileError, read_rules
+    from fraud_assets.rule_files import read_rules
+    from fraud_assets.rule_mistakes import RuleFileError
 
     settings, feeds = _settings_and_feeds()
     try:
@@ -89,6 +91,8 @@ def backtest(
     from fraud_assets.what_if import Span
     from resources.versions import Versions
 
+    if since is not None and until is not None and since > until:
+        raise click.UsageError("--since lies after --until")
     settings, feeds = _settings_and_feeds()
     chosen = _known(feed, feeds)
     own = _own_rules(settings, feeds)
@@ -133,7 +137,10 @@ def _tried(named: str, own: "Sequence[OwnRule]", feeds: "Collection[str]") -> "l
 
     file = Path(named)
     if file.is_file():
-        return [one.rule for one in read_rules([file], feeds)]
+        drafts = [one.rule for one in read_rules([file], feeds)]
+        if not drafts:
+            raise click.UsageError(f"{named!r} holds no rule")
+        return drafts
     known = {one.code: one for one in (*RULES, *(one.rule for one in own))}
     if named not in known:
         raise click.UsageError(

@@ -8,6 +8,11 @@ from typing import Final
 _LINES_A_TEXT: Final = 3
 
 
+def printable(text: str) -> str:
+    """One line of a file, without what would drive the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0
 ) -> Iterator[str]:

@@ -65,8 +65,8 @@ class RuleFigures:
         amount_caught: Sum of the amounts of hits that are known frauds.
         fraud_amount: Sum of the amounts of all known frauds.
         amount_recall: The first of these two divided by the second.
-        in_sample_hits: Hits in rows that the scores were made of: if the rule reads scores, these
-            flatter it.
+        in_sample_hits: Hits in rows that the scores were made of, or that are not later than all
+            of these: if the rule reads scores, these flatter it.
         alerted_hits: Hits that a published alert holds.
         alone: Hits that no alert holds, no other rule hits, and no model recommends to look at.
         alone_share: Their part of the hits.
@@ -111,7 +111,8 @@ def rule_figures(table: pl.DataFrame, code: str, others: Sequence[str]) -> RuleF
 
     Args:
         table: One row a transaction: `occurred_at`, `amount` (major units), `is_fraud` (Boolean,
-            null where it is not known), `in_sample`, `alerted` and `recommended` (Boolean), and
+            null where it is not known), `in_sample` (what scored the row was made of it or of
+            later rows), `alerted` and `recommended` (Boolean), and
             for each rule a Boolean column named `hit:` and its code.
         code: The rule.
         others: Codes of the rules that it stands beside.

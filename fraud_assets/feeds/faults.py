@@ -54,8 +54,18 @@ def names_shown(names: Sequence[str]) -> str:
 
 
 def too_many_faults(faults: pl.DataFrame, received: int, limit: float) -> str | None:
-    """Why a file with these faults is refused whole, or None where it is not."""
-    if faults.height <= limit * received:
+    """Why a file with these faults is refused whole, or None where it is not.
+
+    One bad row of several says nothing about the file, however few they are: the share counts from
+    the second bad row on. With a limit of 0 none is let pass.
+
+    Args:
+        faults: One row a bad row.
+        received: Rows of the file, bad ones among them; at least 1.
+        limit: The feed's `bad_row_limit`.
+    """
+    is_single = faults.height == 1 < received and limit > 0
+    if is_single or faults.height / received <= limit:
         return None
     top = (
         faults.group_by("column", "reason")

@@ -174,7 +174,8 @@ class Feed(_Part):
         max_amount: Larger amounts, in major units, are faults.
         earliest: Earlier times are faults.
         latest: Later times are faults; None means one day after the reading.
-        bad_row_limit: A file with a larger share of bad rows is refused whole.
+        bad_row_limit: A file with a larger share of bad rows is refused whole, from the second
+            bad row on; 0: from the first.
     """
 
     name: Word

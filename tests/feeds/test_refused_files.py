@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from fraud_assets.feeds import Feed, ReadResult, RefusedError
+from fraud_assets.feeds.faults import line_faults, too_many_faults
 from fraud_assets.feeds.stream import Utf8Stream
 
 Read = Callable[..., ReadResult]
@@ -155,6 +156,51 @@ def test_more_bad_rows_than_the_feed_allows(read: Read, shop: Feed, csv_with: Cs
     )
     just_within = read(content, feed=shop.model_copy(update={"bad_row_limit": 0.31}))
     assert (just_within.received, just_within.quarantined.height) == (100, 31)
+
+
+@pytest.mark.parametrize(
+    ("bad", "rows", "limit", "is_refused"),
+    [
+        # One bad row of several tells nothing of the file.
+        (1, 2, 0.05, False),
+        (1, 10, 0.05, False),
+        (2, 10, 0.05, True),
+        (3, 10, 0.05, True),
+        # Nothing of it can be read.
+        (1, 1, 0.05, True),
+        (1, 1, 1.0, False),
+        # Whoever lets none pass lets this one not pass either.
+        (1, 100, 0.0, True),
+        (0, 1, 0.0, False),
+        # As many as the share says, where a product would be a rounding short of them.
+        (29, 100, 0.29, False),
+        (30, 100, 0.29, True),
+    ],
+)
+def test_the_share_of_bad_rows_counts_from_the_second_on(
+    bad: int,
+    rows: int,
+    limit: float,
+    is_refused: bool,  # noqa: FBT001 - a column of the table above
+) -> None:
+    faults = line_faults([(row, "the amount is negative") for row in range(1, bad + 1)])
+    refusal = too_many_faults(faults, rows, limit)
+    assert (refusal is not None) is is_refused
+    if refusal is not None:
+        assert refusal == (
+            f"{bad} of {rows} rows are bad ({100 * bad // rows}.0%; the feed's bad_row_limit is "
+            f"{limit:.1%}). Most frequent: {bad} x the amount is negative"
+        )
+
+
+def test_one_bad_row_of_a_small_file_waits_in_quarantine(
+    read: Read, shop: Feed, csv_with: CsvWith
+) -> None:
+    header, row, _ = csv_with().splitlines(keepends=True)
+    lines = [b"%d" % at + row[1:] for at in range(9)] + [row.replace(b"10.5", b"-1")]
+    found = read(header + b"".join(lines), feed=shop.model_copy(update={"bad_row_limit": 0.05}))
+    assert (found.received, found.rows) == (10, 9)
+    assert found.quarantined.select("row", "reason").rows() == [(10, "the amount is negative")]
 
 
 def test_the_disk_is_not_the_files_fault(

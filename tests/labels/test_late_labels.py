@@ -169,23 +169,24 @@ def test_a_label_waits_for_its_transaction_and_bad_rows_for_a_person(place: Plac
         f"z,genuine,{at(40)},chargeback,,\n"
         f"z,fraud,{at(41)},file,,\n"
         f"z,fraud,{at(41)},,,\n"
-        f",fraud,{at(41)},,,\n",
+        f",fraud,{at(41)},,,\n"
+        f"z,perhaps,{at(41)},,,\n",
         "mixed.csv",
     )
     pipeline = place.run()
     state = label(pipeline.labels.states(), "mixed.csv")
     assert state.state == "refused"
-    assert "1 of 7 rows are bad" in state.reason
+    assert "2 of 8 rows are bad" in state.reason
 
     text = (place.folder / "mixed.csv").read_text()
     place.land_labels("".join(text.splitlines(keepends=True)[:-1]), "mended.csv")
     pipeline = place.run()
     state = label(pipeline.labels.states(), "mended.csv")
     assert state.counts == {
-        "received": 6,
+        "received": 7,
         "accepted": 2,
         "duplicate": 1,
-        "quarantined": 3,
+        "quarantined": 4,
         "waiting": 1,
     }
     versions = Versions(place.settings.open_lake())
@@ -203,6 +204,8 @@ def test_a_label_waits_for_its_transaction_and_bad_rows_for_a_person(place: Plac
             )
             for row in (3, 4)
         ),
+        # One unreadable row refuses no file of several.
+        ("mended.csv", 7, "transaction_id", "transaction_id is missing"),
     ]
     assert place.features()["z"] == 0
 

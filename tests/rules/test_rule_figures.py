@@ -59,6 +59,16 @@ def test_what_a_rule_found_is_counted() -> None:
     )
 
 
+def test_the_interval_of_a_share_stays_a_share() -> None:
+    # Of 21 rows the bounds are a rounding beyond 0 and 1.
+    hits = pl.concat([TABLE.filter("hit:TRIED")] * 5).head(21)
+    found = rule_figures(hits.with_columns(is_fraud=pl.lit(value=True)), "TRIED", [])
+    assert (found.hits, found.precision, found.precision_upper) == (21, 1.0, 1.0)
+    assert found.precision_lower == pytest.approx(0.84536, abs=1e-5)
+    found = rule_figures(hits.with_columns(is_fraud=pl.lit(value=False)), "TRIED", [])
+    assert (found.precision, found.precision_lower, found.lift) == (0.0, 0.0, None)
+
+
 def test_where_nothing_is_there_to_divide_by_there_is_no_share() -> None:
     found = rule_figures(TABLE.with_columns(is_fraud=pl.lit(None, pl.Boolean)), "THIRD", [])
     assert (found.precision, found.precision_lower, found.recall, found.lift) == (None,) * 4

@@ -8,12 +8,12 @@ import pytest
 from fraud_assets.feeds import load_feeds
 from fraud_assets.rule_files import (
     EXAMPLE,
-    RuleFileError,
     load_rules,
     parse_rules,
     read_rules,
     rules_of,
 )
+from fraud_assets.rule_mistakes import RuleFileError
 from gpu_ops.reasons import REASONS
 
 FEEDS = ("card", "sim")
@@ -151,6 +151,31 @@ def test_the_place_in_a_condition_is_shown() -> None:
     assert mistake.excerpt == f"{before}{after}\n{' ' * 60}^"
 
 
+def test_what_a_mistake_shows_of_a_file_is_short_and_drives_no_terminal() -> None:
+    with pytest.raises(RuleFileError) as caught:
+        parse_rules(
+            b'rules:\n- code: "R\\e[2J"\n  text: a\n  when: "amount >\\t\\e[2J\\u202e"\n'
+            b'  "k\\e": 1\n'
+            b"- {code: " + b"A" * 1_000 + b", text: a, when: amount > 5}\n",
+            "a.yaml",
+            FEEDS,
+        )
+    first, second, third, fourth = caught.value.mistakes
+    assert str(first).startswith("a.yaml:2: R?[2J: code: found 'R\\x1b[2J'; accepted: RULE_")
+    assert str(second).startswith("a.yaml:5: R?[2J: k?: unknown key")
+    assert third.excerpt == "amount > ?[2J?\n         ^"
+    assert str(fourth).startswith(f"a.yaml:6: {'A' * 60}…: code: found '{'A' * 59}…; accepted")
+
+
+@pytest.mark.parametrize("sign", ["\\e", "\\x9b", "\\u202e", "\\u2066", "\\u2028"])
+def test_texts_that_drive_a_terminal_are_mistakes(sign: str) -> None:
+    for key in ("text", "owner"):
+        text = "" if key == "text" else "text: a, "
+        content = f'rules:\n- {{code: RULE_A, {text}when: amount > 5, {key}: "a{sign}b"}}'
+        (mistake,) = mistakes(content.encode())
+        assert mistake.startswith(f"a.yaml:2: RULE_A: {key}: found 'a\\")
+
+
 def test_there_are_at_most_so_many_rules(tmp_path: Path) -> None:
     def written(name: str, count: int) -> None:
         rules = "".join(
@@ -203,6 +228,12 @@ def test_there_are_at_most_so_many_rules(tmp_path: Path) -> None:
         (b"rules:\n- code: A\n  text: \x00", "a.yaml:3: U+0000 is not allowed in YAML"),
         (b"\xff\xfe", "a.yaml: it is not UTF-8 at byte 0"),
         (b"#" * 1_048_577, "a.yaml: the file has more than 1,048,576 bytes"),
+        # A file made to be slow is refused before it is read to its end.
+        (
+            b"rules:\n" + b"- {}\n" * 200_000,
+            "a.yaml:19999: there are more than 20,000 keys and values up to here, more than 500",
+        ),
+        (b"rules:\n" + b"- {}\n" * 501, "a.yaml:502: more than 500 rules"),
     ],
 )
 def test_what_is_no_file_of_rules_is_refused(content: bytes, told: str) -> None:
@@ -232,6 +263,9 @@ BARE = "rules:\n- code: RULE_A\n  text: a\n  when: amount > 5\n  "
         ("valid_from: 2026-01-01T00:00:00+25:00", "valid_from: found '2026-01-01T00:00:00+25:00';"),
         ("weight: 0x_", "weight: found '0x_'; accepted: a whole number from 1 to 10"),
         (f"weight: {'9' * 5_000}", f"weight: found '{'9' * 59}…; accepted: a whole number from"),
+        # More digits than a number may be printed with, in other spellings of YAML.
+        (f"weight: 0x{'f' * 5_000}", f"weight: found '0x{'f' * 57}…; accepted: a whole number"),
+        (f"weight: 1{':59' * 5_000}", f"weight: found '1{':59' * 19}:…; accepted: a whole number"),
         ('owner: "ann\\nbob"', "owner: found 'ann\\nbob'; accepted: one line of at most 100"),
     ],
 )
@@ -257,6 +291,25 @@ def test_a_folder_is_read_whole_and_a_code_stands_once(tmp_path: Path) -> None:
     assert str(caught.value) == f"{second}:2: RULE_A: {first}:3 has this code too; one rule a code"
     (tmp_path / "b.yaml").unlink()
     assert [one.rule.formula for one in load_rules(tmp_path, FEEDS)] == ["amount > 6"]
+
+
+def test_a_file_that_is_too_long_is_not_read_whole(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    with file.open("wb") as sparse:
+        sparse.truncate(100 * 1024**3)
+    with pytest.raises(RuleFileError, match=r"long\.yaml: the file has more than 1,048,576 bytes"):
+        read_rules([file], FEEDS)
+
+
+def test_every_key_of_as_many_rules_as_there_may_be_fits() -> None:
+    feeds = [f"feed{number}" for number in range(19)]
+    whole = "".join(
+        f"- {{code: RULE_{number}, text: a, when: amount > 5, weight: 1, status: shadow, "
+        f"feeds: [{', '.join(feeds)}], valid_from: 2026-01-01, valid_until: 2026-02-01, "
+        "owner: ann}\n"
+        for number in range(500)
+    )
+    assert len(parse_rules(f"rules:\n{whole}".encode(), "a.yaml", feeds)) == 500
 
 
 def test_no_folder_is_no_rules_and_a_missing_one_is_a_mistake(tmp_path: Path) -> None:

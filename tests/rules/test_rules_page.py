@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fraud_assets.feeds import load_feeds
-from fraud_assets.rule_files import MOST_RULES, parse_rules
+from fraud_assets.rule_files import parse_rules
+from fraud_assets.rule_yaml import MOST_RULES
 from gpu_ops.rule_columns import RULE_COLUMNS, SCORE_COLUMNS, TRANSACTION_COLUMNS
 from gpu_ops.sql_condition import Condition
 from gpu_ops.sql_parsing import FUNCTIONS
