@@ -1,10 +1,13 @@
 """Accounts as integers in the order of their names, so that results never depend on row order."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from gpu_ops.threads import side_by_side
 
 _SAMPLED = 1_000
 """Names of which the common beginning is tried on all."""
@@ -34,39 +37,59 @@ def coded_accounts(payer: pl.Series, payee: pl.Series) -> CodedAccounts:
     Raises:
         ValueError: if a name is null.
     """
-    both = pl.concat([payer.alias("account"), payee.alias("account")], rechunk=True)
-    if both.null_count() > 0:
+    ends = [payer.alias("account").rechunk(), payee.alias("account").rechunk()]
+    if any(end.null_count() for end in ends):
         raise ValueError("an account without a name cannot be part of a graph")
-    short = _without_common_prefix(both)
-    numbers, first = _by_hash(short)
-    order = short.gather(first).arg_sort().to_numpy()
-    rank = np.empty(first.size, dtype=np.int32)
-    rank[order] = np.arange(first.size, dtype=np.int32)
-    codes = rank[numbers]
+    prefix = _prefix_of(ends)
+    short = side_by_side([partial(_without, end, prefix) for end in ends])
+    distinct, numbers = _by_hash(short)
+    order = distinct.arg_sort().to_numpy()
+    rank = np.empty(distinct.len(), dtype=np.int32)
+    rank[order] = np.arange(distinct.len(), dtype=np.int32)
     return CodedAccounts(
-        names=both.gather(first[order]), payer=codes[: payer.len()], payee=codes[payer.len() :]
+        names=prefix + distinct.gather(order), payer=rank[numbers[0]], payee=rank[numbers[1]]
     )
 
 
-def _without_common_prefix(names: pl.Series) -> pl.Series:
-    """Return what tells names apart, in their order: short strings compare many times faster."""
-    sample = names.head(_SAMPLED)
+def _prefix_of(ends: list[pl.Series]) -> str:
+    """Return what all names begin with; without it, they compare many times faster."""
+    sample = pl.concat([end.head(_SAMPLED) for end in ends])
     prefix = _common_prefix(str(sample.min()), str(sample.max()))
-    if not names.str.starts_with(prefix).all():
-        return names
-    return names.str.strip_prefix(prefix)
+    return prefix if all(end.str.starts_with(prefix).all() for end in ends) else ""
 
 
-def _by_hash(names: pl.Series) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number distinct names in any order; return each row's number and where each came first."""
+def _without(names: pl.Series, prefix: str) -> pl.Series:
+    return names.str.strip_prefix(prefix) if prefix else names
+
+
+def _by_hash(ends: list[pl.Series]) -> tuple[pl.Series, list[NDArray[np.int32]]]:
+    """Return the distinct names, in any order, and the number of each row's."""
     from gpu_ops.grouping_kernels import numbered
 
-    numbers, first = numbered(names.hash().to_numpy())
-    if not (names.gather(first).gather(numbers) == names).all():
+    hashes = side_by_side([partial(_hashes, end) for end in ends])
+    every, first = numbered(np.concatenate(hashes))
+    numbers = [every[: ends[0].len()], every[ends[0].len() :]]
+    is_payer = first < ends[0].len()
+    distinct = pl.concat(
+        [ends[0].gather(first[is_payer]), ends[1].gather(first[~is_payer] - ends[0].len())]
+    )
+    differ = [
+        partial(_differ, end, distinct, number) for end, number in zip(ends, numbers, strict=True)
+    ]
+    if any(side_by_side(differ)):
         # Two names share a hash.
-        numbers = names.rank("dense").cast(pl.Int32).to_numpy() - 1
-        first = np.unique(numbers, return_index=True)[1]
-    return numbers, first
+        every = pl.concat(ends).rank("dense").cast(pl.Int32).to_numpy() - 1
+        return pl.concat(ends).unique().sort(), [every[: ends[0].len()], every[ends[0].len() :]]
+    return distinct, numbers
+
+
+def _hashes(names: pl.Series) -> NDArray[np.uint64]:
+    return names.hash().to_numpy()
+
+
+def _differ(names: pl.Series, distinct: pl.Series, numbers: NDArray[np.int32]) -> bool:
+    """Return whether a name is not that of its number."""
+    return bool((distinct.gather(numbers) != names).any())
 
 
 def _common_prefix(low: str, high: str) -> str:

@@ -114,6 +114,13 @@ def amount_nats(n: int, variance: float, usual: float) -> float:
     return min(FROM_AMOUNTS, 0.5 * n * (ratio - 1.0 - math.log(ratio)))
 
 
+def most_from_amounts(n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how many nats the amounts of so many deeds may add at most."""
+    closest = 0.5 * (_CLOSEST - 1.0 - math.log(_CLOSEST))
+    most: NDArray[np.float64] = np.minimum(FROM_AMOUNTS, closest * (n - 1.0))
+    return most
+
+
 def alikeness(amounts: NDArray[np.float64]) -> float:
     """Return 1 for equal amounts, towards 0 as they scatter: 1 / (1 + coefficient of variation)."""
     mean = float(amounts.mean())

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_ops.pattern_candidate import FROM_AMOUNTS, Candidate, Found, alike_nats, alikeness
+from gpu_ops.pattern_candidate import (
+    FROM_AMOUNTS,
+    Candidate,
+    Found,
+    alike_nats,
+    alikeness,
+    most_from_amounts,
+)
 from gpu_ops.pattern_deeds import MICROSECOND
 from gpu_ops.pattern_ordinary import View
 from gpu_ops.ring_params import Horizon, Pattern, RingParams
@@ -89,7 +96,9 @@ def _windows(view: View, side: "Side", params: RingParams, begin: int, horizon: 
     found.cut[f"{horizon}_hubs"] += hubs
     closing = side.deeds
     evidence = nats - searched(view, closing)
-    promising = np.flatnonzero((first >= 0) & (evidence + FROM_AMOUNTS >= least))
+    found_any = np.flatnonzero(first >= 0)
+    enough = evidence[found_any] + most_from_amounts(found_any - first[found_any] + 1) >= least
+    promising = found_any[enough]
     for last in _chosen(view, side, first, evidence, promising):
         deeds = side.deeds[first[last] : last + 1]
         proves = view.flow.since[deeds] >= view.deeds.at[deeds[0]]
@@ -142,7 +151,8 @@ def _schedules(view: View, side: "Side", params: RingParams, begin: int) -> Foun
     day = view.flow.day[unusual.deeds]
     found = Found()
     promising = np.flatnonzero(
-        (step > 0) & (of_habit + of_order - search + FROM_AMOUNTS >= params.min_slow_surprise)
+        (step > 0)
+        & (of_habit + of_order - search + most_from_amounts(beats) >= params.min_slow_surprise)
     )
     taken: NDArray[np.bool_] = np.zeros(unusual.deeds.size, dtype=np.bool_)
     for last in promising[np.lexsort((promising, -(of_habit + of_order)[promising]))].tolist():

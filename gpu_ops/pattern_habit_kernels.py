@@ -259,9 +259,9 @@ def habitual_since(  # noqa: PLR0913, PLR0917 - what is kept is carried on in pl
                 oldest[one] = following[oldest[one]]
             away = count[one] - inside[one]
             often = away > limit * max(1.0, (now - horizon - begin) / horizon)
+            since[place - new] = min(ordinary[place], known[one])
             if known[one] == never and often and now - first[one] >= 2 * horizon:
                 known[one] = now
-            since[place - new] = min(ordinary[place], known[one])
             before[place - new] = count[one]
             unusual[place] = since[place - new] == never
             if unusual[place]:

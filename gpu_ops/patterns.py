@@ -8,6 +8,7 @@ patterns in time.
 """
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -95,17 +96,25 @@ def search_rings(
     results = []
     for feed in sorted(table["feed"].unique().to_list()):
         payments = Payments.of(table.filter(pl.col("feed") == feed))
-        by_payer = payments.by_payer()
+        deeds, paid = _deeds_and_days(payments, params)
         traffic = Traffic.of(payments.at // DAY)
         view = hindsight_view(
-            Deeds.of_rare_pairs(payments, by_payer, params.max_pair_transactions, params.burst),
-            PaidDays.of(payments, by_payer),
+            deeds,
+            paid,
             traffic,
             PeerCounts.of(payments.payer, payments.payee, payments.accounts.len()),
             params,
         )
         results.append(_searched(feed, view, payments, params, end_of(int(traffic.day[-1]))))
     return together(results, accounts)
+
+
+def _deeds_and_days(payments: Payments, params: RingParams) -> tuple[Deeds, PaidDays]:
+    by_payer = payments.by_payer()
+    with ThreadPoolExecutor(1) as pool:
+        paid = pool.submit(PaidDays.of, payments, by_payer)
+        deeds = Deeds.of_rare_pairs(payments, by_payer, params.max_pair_transactions, params.burst)
+        return deeds, paid.result()
 
 
 def hindsight(

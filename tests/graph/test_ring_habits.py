@@ -132,17 +132,17 @@ def memory(payers: int) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ..
 
 def test_a_habit_is_more_than_one_a_horizon_over_two_and_known_from_then_on() -> None:
     # On day 21 two lie a horizon back or more, where 1.1 may; the first lies two horizons back.
-    assert habit([1, 11, 21, 22, 40]) == [None, None, 21, 21, 21]
-    assert habit([1, 11, 20, 22, 40]) == [None, None, None, 22, 22]
-    assert habit([2, 11, 21, 22, 40]) == [None, None, None, 22, 22]
+    assert habit([1, 11, 21, 22, 40]) == [None, None, None, 21, 21]
+    assert habit([1, 11, 20, 22, 40]) == [None, None, None, None, 22]
+    assert habit([2, 11, 21, 22, 40]) == [None, None, None, None, 22]
 
 
 def test_one_a_horizon_is_no_habit() -> None:
     # Never more of them than horizons since the beginning.
     assert habit([10, 20, 30, 40, 50]) == [None] * 5
-    assert habit([10, 20, 29, 39, 49]) == [None, None, None, 39, 39]
-    assert habit([10, 20, 30, 40, 50], begin=2) == [None, None, 30, 30, 30]
-    assert habit([1, 2, 11, 21, 22, 40], limit=2.0) == [None, None, None, 21, 21, 21]
+    assert habit([10, 20, 29, 39, 49]) == [None, None, None, None, 39]
+    assert habit([10, 20, 30, 40, 50], begin=2) == [None, None, None, 30, 30]
+    assert habit([1, 2, 11, 21, 22, 40], limit=2.0) == [None, None, None, None, 21, 21]
 
 
 def test_a_burst_is_no_habit_of_itself() -> None:
@@ -150,14 +150,13 @@ def test_a_burst_is_no_habit_of_itself() -> None:
 
 
 def test_what_a_rhythm_explains_adds_nothing_to_the_habit() -> None:
-    assert habit([1, 11, 21, 22, 39], known={11: 5}) == [None, 5, None, None, 39]
+    assert habit([1, 11, 21, 22, 39, 45], known={11: 5}) == [None, 5, None, None, None, 39]
     assert habit([1, 11, 21, 22, 40], known={40: 5})[-1] == 5
 
 
 def test_the_habit_of_one_payer_is_not_that_of_the_next() -> None:
-    at = np.array([1, 11, 21, 22, 23], dtype=np.int64)
-    never = np.full(5, NEVER)
-    payer = np.array([0, 0, 0, 1, 1], dtype=np.int32)
-    since, before = habitual_since(payer, at, never, 0, 0, 10, 1.0, *memory(2))
-    assert since.tolist() == [NEVER, NEVER, 21, NEVER, NEVER]
-    assert before.tolist() == [0, 1, 2, 0, 1]
+    at = np.array([1, 11, 21, 22, 23, 24], dtype=np.int64)
+    payer = np.array([0, 0, 0, 1, 1, 0], dtype=np.int32)
+    since, before = habitual_since(payer, at, np.full(6, NEVER), 0, 0, 10, 1.0, *memory(2))
+    assert since.tolist() == [NEVER, NEVER, NEVER, NEVER, NEVER, 21]
+    assert before.tolist() == [0, 1, 2, 0, 1, 3]
