@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from itertools import chain
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from gpu_ops.pattern_candidate import Found
@@ -37,8 +39,21 @@ def candidates_of(view: View, params: RingParams, begin: int) -> Found:
 def ring_table(rings: Iterable[Ring], schema: dict[str, pl.DataType] = RING_SCHEMA) -> pl.DataFrame:
     """Return rings as a table of `RING_SCHEMA`, or with more of their fields."""
     kept = list(rings)
+    if not kept:
+        return pl.DataFrame(schema=schema)
     columns = {name: [getattr(ring, name) for ring in kept] for name in schema}
-    return pl.DataFrame(columns, schema=schema)
+    lists = {name: _lists(columns.pop(name)) for name in ("accounts", "transaction_ids")}
+    return pl.DataFrame(
+        {name: lists[name] if name in lists else columns[name] for name in schema}, schema=schema
+    )
+
+
+def _lists(values: list[tuple[str, ...]]) -> pl.Series:
+    """Return tuples of one item or more as lists: made of one column, several times faster."""
+    row = np.repeat(np.arange(len(values)), [len(one) for one in values])
+    items = pl.Series(list(chain.from_iterable(values)), dtype=pl.String)
+    table = pl.DataFrame({"row": row, "items": items})
+    return table.group_by("row", maintain_order=True).agg("items")["items"]
 
 
 def end_of(day: int) -> datetime:

@@ -59,7 +59,7 @@ class _DeedPayments:
         identifier: transaction ids.
         at: microseconds since 1970.
         amount: amounts.
-        probability: fraud probabilities, NaN without a model.
+        probability: fraud probabilities, NaN without a model; empty where none has one.
     """
 
     of_deed: dict[int, list[int]]
@@ -99,6 +99,7 @@ class _DeedPayments:
         )
         ordered = by_time.to_series().to_numpy()
         rows = rows[ordered]
+        probability = payments.probability[rows]
         of_deed: dict[int, list[int]] = {}
         for number, one in enumerate(deed[ordered].tolist()):
             of_deed.setdefault(one, []).append(number)
@@ -107,12 +108,14 @@ class _DeedPayments:
             identifier=ids.gather(ordered).to_list(),
             at=payments.at[rows].tolist(),
             amount=payments.amount[rows].tolist(),
-            probability=payments.probability[rows].tolist(),
+            probability=[] if np.isnan(probability).all() else probability.tolist(),
         )
 
     def places(self, deeds: NDArray[np.int64], end: int) -> list[int]:
         """Return the places of some deeds' payments before a moment, in the order of (time, id)."""
         places = sorted(chain.from_iterable(self.of_deed[deed] for deed in deeds.tolist()))
+        if end == NEVER:
+            return places
         return [place for place in places if self.at[place] < end]
 
 
@@ -134,7 +137,8 @@ def _ring(
     inflow = max(amounts)
     if candidate.inflow.size:
         inflow = fsum(kept.amount[place] for place in kept.places(candidate.inflow, end))
-    known = [p for place in places if not isnan(p := kept.probability[place])]
+    known = [kept.probability[place] for place in places] if kept.probability else []
+    known = [one for one in known if not isnan(one)]
     probability = fsum(known) / len(known) if known else None
     return Ring(
         ring_id=_ring_id(feed, identifiers),
