@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gpu_ops.accounts import coded_accounts
+from gpu_ops.threads import side_by_side
 
 if TYPE_CHECKING:
     from gpu_ops.pattern_windows import Side
@@ -141,10 +144,18 @@ class Deeds:
         """
         from gpu_ops.grouping_kernels import deeds_of
 
-        first, until = deeds_of(
-            *by_payer, payments.payee, payments.at, payments.amount, most,
-            min(burst // MICROSECOND, NEVER),
+        offset, rows = by_payer
+        bounds = np.linspace(0, offset.size - 1, pl.thread_pool_size() + 1).astype(np.int64)
+        found = side_by_side(
+            [
+                partial(
+                    deeds_of, offset[low : high + 1], rows, payments.payee, payments.at,
+                    payments.amount, most, min(burst // MICROSECOND, NEVER),
+                )
+                for low, high in pairwise(bounds.tolist())
+            ]
         )  # fmt: skip
+        first, until = (np.concatenate(part) for part in zip(*found, strict=True))
         # They come in the order of (payer, payee).
         order = np.argsort(payments.at[first], kind="stable")
         first = first[order]
