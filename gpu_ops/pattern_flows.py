@@ -83,6 +83,10 @@ def scatter_gathers(view: View, params: RingParams, begin: int) -> Found:
         candidate = _scatter_gather(
             view, receiving, last, int(source[last]), float(evidence[last]), scan
         )
+        closed = view.flow.day[receiving.deeds[last]]
+        if view.known and view.flow.day[candidate.deeds[-1]] < closed:
+            # What closes it is no part of it: what was known of it was told on an earlier day.
+            continue
         n_middles = len(candidate.accounts) - 2
         if n_middles >= params.min_side and candidate.surprise >= params.min_surprise:
             found.candidates.append(candidate)

@@ -52,7 +52,7 @@ def onward_nats(
         scan: see `Scan`.
         account: the payer, of one deed at least from the window's opening on.
         opening: position of the earliest deed of the window.
-        width: deeds within the window.
+        width: payments of the feed within the window.
     """
     if scan.known:
         outside = float(paying.before[first_at(flow, paying, account, flow.at[opening])])

@@ -140,7 +140,8 @@ class RingState:
         deeds: `DEED_SCHEMA`.
         rings: `STANDING_SCHEMA`.
         cut: limit -> how often it applied in the searches as known; see
-            `gpu_ops.patterns.RingSearch`.
+            `gpu_ops.patterns.RingSearch`. Hubs of fans and flows count once a call, not once a day:
+            this alone depends on how the days were split.
     """
 
     feed: str

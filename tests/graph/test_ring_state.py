@@ -77,6 +77,23 @@ def test_days_taken_in_one_by_one_keep_what_all_at_once_do(cuts: list[int]) -> N
         assert kept.equals(expected[name]), name
 
 
+def test_who_pays_a_sink_later_changes_nothing_of_what_was_known_before() -> None:
+    """Six strangers pay the sink five days after four accounts passed money on to it."""
+    over = ("p10", "p20", "p40", "p33")
+    paths = [
+        *((60 + k, "p5", middle, 500.0) for k, middle in enumerate(over)),
+        *((65 + k / 8, middle, "p55", 480.0) for k, middle in enumerate(over)),
+    ]
+    later = [(70 + k / 16, f"w{k}", "p55", 33.0 * (k + 1)) for k in range(6)]
+    rows = table(sorted([*ordinary(90), *paths, *later]))
+    _, told = known_in(rows, [])
+    (ring,) = told.filter(pattern="scatter_gather").to_dicts()
+    assert ring["known_at"].date() == (START + timedelta(days=65)).date()
+    assert ring["surprise"] == pytest.approx(49.43, abs=0.01)
+    _, said = known_in(rows, [70])
+    assert said.equals(told)
+
+
 @pytest.mark.parametrize("hub", [4, 5, 9])
 def test_a_hub_is_told_for_one_by_what_is_kept_of_it(hub: int) -> None:
     """Of what lies before the horizon, no more of an account is read than makes it a hub."""
