@@ -19,7 +19,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
     Returns:
         first: first place of the window, -1 for none.
         nats: evidence in all but the first deed, which may be any of the feed's.
-        hubs: accounts of which windows were left out as a hub's.
+        hubs: accounts, as known with each day, of which windows were left out as a hub's.
     """
     first = np.full(side.deeds.size, -1, dtype=np.int64)
     nats = np.zeros(side.deeds.size)
@@ -39,6 +39,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
             earliest = reach(flow, side, scan, low, last)
             if earliest < 0:
                 is_hub = True
+                hubs += scan.known
                 continue
             found, waiting = 0, 0
             for start in range(last, earliest - 1, -1):
@@ -66,7 +67,7 @@ def fan_windows(  # noqa: C901, PLR0912 - one loop; more functions cost compilat
                 )  # fmt: skip
                 if evidence > nats[last]:
                     nats[last], first[last] = evidence, start
-        hubs += is_hub
+        hubs += is_hub and not scan.known
     return first, nats, hubs
 
 

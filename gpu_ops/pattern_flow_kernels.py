@@ -25,7 +25,7 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
     Returns:
         bounds: (places of `paying`, 3): first gathering, last gathering and first scattering place.
         nats: evidence of both sides.
-        hubs: accounts of which windows were left out as a hub's.
+        hubs: accounts, as known with each day, of which windows were left out as a hub's.
     """
     bounds = np.full((paying.deeds.size, 3), -1, dtype=np.int64)
     nats = np.zeros(paying.deeds.size)
@@ -45,8 +45,10 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
             earliest = reach(flow, paying, scan, low, last)
             if earliest < 0:
                 is_hub = True
+                hubs += scan.known
                 continue
             start_of_all = flow.at[closing] - scan.horizon
+            is_cut = False
             for start in range(last - scan.fewest + 1, earliest - 1, -1):
                 opening = flow.at[paying.deeds[start]]
                 if start > low and flow.at[paying.deeds[start - 1]] == opening:
@@ -63,7 +65,7 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
                     if flow.at[receiving.deeds[first]] < start_of_all:
                         break
                     if split - first >= scan.hub:
-                        is_hub = True
+                        is_cut = True
                         break
                     if split - first + 1 < scan.fewest:
                         continue
@@ -74,7 +76,9 @@ def gather_scatters(  # noqa: C901, PLR0912 - one loop; more functions cost comp
                     if gathered > 0.0 and gathered + scattered > nats[last]:
                         nats[last] = gathered + scattered
                         bounds[last, 0], bounds[last, 1], bounds[last, 2] = first, split, start
-        hubs += is_hub
+            is_hub |= is_cut
+            hubs += is_cut and scan.known
+        hubs += is_hub and not scan.known
     return bounds, nats, hubs
 
 
@@ -90,7 +94,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
     Returns:
         source: account, one for each place of `receiving`, -1 for none.
         nats: evidence.
-        hubs: sinks and intermediaries left out as hubs.
+        hubs: sinks, as known with each day, left out as hubs.
         cut: intermediaries of which not all paths were followed, for their number.
     """
     size = receiving.deeds.size
@@ -116,6 +120,7 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
             earliest = reach(flow, receiving, scan, low, last)
             if earliest < 0:
                 is_hub = True
+                hubs += scan.known
                 continue
             if last - earliest + 1 < scan.fewest:
                 continue
@@ -165,5 +170,5 @@ def scatter_gathers(  # noqa: C901, PLR0912, PLR0915 - one loop; more functions 
                         nats[last], source[last] = evidence, origin
                 reached[origin] = 0
                 by_middle[origin] = -1
-        hubs += is_hub
+        hubs += is_hub and not scan.known
     return source, nats, hubs, cut

@@ -140,8 +140,7 @@ class RingState:
         deeds: `DEED_SCHEMA`.
         rings: `STANDING_SCHEMA`.
         cut: limit -> how often it applied in the searches as known; see
-            `gpu_ops.patterns.RingSearch`. Hubs of fans and flows count once a call, not once a day:
-            this alone depends on how the days were split.
+            `gpu_ops.patterns.RingSearch`; hubs count on each day.
     """
 
     feed: str

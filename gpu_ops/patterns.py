@@ -52,9 +52,9 @@ class RingSearch:
         dense: a table of `DENSE_SCHEMA`.
         cut: limit -> how often it applied. `burst_hubs`, `slow_hubs`, `gather_scatter_hubs`,
             `scatter_gather_hubs`: accounts with too many unusual payments within the horizon, of
-            which no window was looked at; `chain_hubs`: deeds of accounts of which only the latest
-            payments in were followed; `two_step_paths`: intermediaries of which not all paths
-            were; `dense_components`: see `dense`. `unusual`: deeds that the search ran over, not a
+            which no window was looked at (as known, counted on each day); `chain_hubs`: deeds of
+            accounts of which only the latest payments in were followed; `two_step_paths`:
+            intermediaries of which not all paths were; `dense_components`: see `dense`. `unusual`: deeds that the search ran over, not a
             cut.
     """
 

@@ -104,6 +104,8 @@ def test_a_hub_is_told_for_one_by_what_is_kept_of_it(hub: int) -> None:
     state, said = known_in(rows, list(range(30, 110, 2)), params)
     assert said.equals(told)
     assert state.rings.equals(at_once.rings)
+    assert state.cut == at_once.cut
+    assert state.cut["slow_hubs"] > 0
 
 
 @pytest.mark.parametrize("outward", [False, True], ids=["in", "out"])
