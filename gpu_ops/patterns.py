@@ -54,8 +54,8 @@ class RingSearch:
             `scatter_gather_hubs`: accounts with too many unusual payments within the horizon, of
             which no window was looked at (as known, counted on each day); `chain_hubs`: deeds of
             accounts of which only the latest payments in were followed; `two_step_paths`:
-            intermediaries of which not all paths were; `dense_components`: see `dense`. `unusual`: deeds that the search ran over, not a
-            cut.
+            intermediaries of which not all paths were; `dense_components`: see `dense`.
+            `unusual`: deeds that the search ran over, not a cut.
     """
 
     rings: pl.DataFrame
