@@ -32,7 +32,7 @@ def check_later(state: RingState, payments: pl.DataFrame) -> None:
         )
 
 
-def numbered(
+def with_account_numbers(
     state: RingState, payments: pl.DataFrame
 ) -> tuple[pl.DataFrame, NDArray[np.int64], pl.DataFrame]:
     """Return payments of later days with their accounts' numbers.

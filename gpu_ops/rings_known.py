@@ -14,9 +14,9 @@ from gpu_ops.pattern_deeds import DAY, Payments
 from gpu_ops.pattern_keeping import (
     check_later,
     days_after,
-    numbered,
     pairs_after,
     payments_after,
+    with_account_numbers,
 )
 from gpu_ops.pattern_known import known_view
 from gpu_ops.pattern_learning import Later, Learned, learned
@@ -84,7 +84,7 @@ def _taken_in(
     state: RingState, table: pl.DataFrame, params: RingParams
 ) -> tuple[RingState, Later, Payments]:
     """Return the state with later payments, but for what they teach; and the payments."""
-    payments, came, accounts = numbered(state, table)
+    payments, came, accounts = with_account_numbers(state, table)
     again, first = pairs_after(state, payments)
     touched = pl.concat([again, first])
     pairs = pl.concat([state.pairs.join(again, on=["payer", "payee"], how="anti"), touched])
