@@ -111,7 +111,10 @@ def _alert(row: _Row, told: Told) -> CaseAlert:
     weights = {**told.rules, **told.contributions.get(row["alert_id"], {})}
     reasons = shares(row["reasons"], weights)
     if row["alert_type"] == "ring":
-        exposure = told.exposures.get((row["feed"], row["subject_id"]), row["amount"])
+        loss = row["expected_loss"]
+        if loss is None:
+            exposure = told.exposures.get((row["feed"], row["subject_id"]), row["amount"])
+            loss = row["score"] * exposure
         return CaseAlert(
             alert_id=row["alert_id"],
             subject=Subject(kind="ring", feed=row["feed"], name=row["subject_id"]),
@@ -120,7 +123,7 @@ def _alert(row: _Row, told: Told) -> CaseAlert:
             transaction_ids=tuple(row["transaction_ids"]),
             accounts=tuple(row["accounts"]),
             reasons=reasons,
-            loss=row["score"] * exposure,
+            loss=loss,
             amount=row["amount"],
             score=row["score"],
             pattern=row["pattern"],

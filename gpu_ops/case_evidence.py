@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from gpu_ops.case_model import Case
+from gpu_ops.case_money import Movement, counted_once
 from gpu_ops.case_ranking import expected_loss, reason_weights
 from gpu_ops.evidence import CaseEvidence, EarlierCase, RingEvidence, TransactionEvidence
 
@@ -47,15 +48,20 @@ def case_evidence(
 def _exposure(
     payments: Sequence[TransactionEvidence], rings: Sequence[RingEvidence]
 ) -> float | None:
-    """The larger of two views of the same money: the alerted payments, and the largest ring's.
+    """The larger of two views of the same money: the alerted payments', the largest ring's.
 
-    None where that of a ring is not known: the payments alone would be said to be all.
+    What an account passed on counts once. None where the exposure of a ring is not known: the
+    payments alone would be said to be all.
     """
     told = [one.exposure for one in rings if one.exposure is not None]
     if len(told) < len(rings):
         return None
-    sums = [sum(one.amount for one in payments)] if payments else []
-    return max([*sums, *told], default=None)
+    movements = [
+        Movement(one.occurred_at, one.alert_id, one.payer, one.payee, one.amount)
+        for one in payments
+    ]
+    of_payments = [counted_once(movements)] if movements else []
+    return max(of_payments + told, default=None)
 
 
 def _closed(case: Case, others: Iterable[Case]) -> tuple[EarlierCase, ...]:

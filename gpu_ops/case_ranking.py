@@ -8,6 +8,7 @@ import polars as pl
 
 from gpu_ops.canonical import UTC_MICROSECONDS
 from gpu_ops.case_model import Case
+from gpu_ops.case_money import Movement, counted_once
 
 CASE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "case_id": pl.String(),
@@ -44,14 +45,25 @@ CASE_SCHEMA: Final[dict[str, pl.DataType]] = {
 def expected_loss(case: Case) -> float | None:
     """What a case is expected to cost, in major units; None where no alert of it tells.
 
-    The larger of two estimates of the same money: the sum over its transaction alerts, and the
-    largest of its rings, strength x amount.
+    The larger of two estimates of the same money: that of its transaction alerts, in which money
+    that one of its accounts passes on counts once (`counted_once`), and the largest of its rings,
+    share x exposure.
     """
-    payments = [one.loss for one in case.alerts if one.subject.kind == "entity"]
+    movements = [
+        Movement(
+            at=one.first_at,
+            name=one.alert_id,
+            payer=one.accounts[0],
+            payee=one.accounts[-1],
+            amount=one.amount,
+            rate=one.loss / one.amount,
+        )
+        for one in case.alerts
+        if one.subject.kind == "entity" and one.loss is not None and one.amount > 0.0
+    ]
     rings = [one.loss for one in case.alerts if one.subject.kind == "ring"]
-    told = [loss for loss in payments if loss is not None]
-    sums = ([sum(told)] if told else []) + [loss for loss in rings if loss is not None]
-    return max(sums, default=None)
+    of_payments = [counted_once(movements)] if movements else []
+    return max(of_payments + [loss for loss in rings if loss is not None], default=None)
 
 
 def reason_weights(case: Case) -> list[tuple[str, float]]:

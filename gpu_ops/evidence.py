@@ -111,6 +111,8 @@ class RingEvidence:
         payments: What is known of each of them; empty where they were not looked up.
         centre: The account that it turns around; None for other shapes, and where it is not known.
         exposure: Money that came in from outside, never counted twice; None where it is not known.
+        confirmed_share: Of the judged rings with such a score, how many were confirmed, 0 to 1;
+            None where too few were judged to tell, and where it was not looked up.
     """
 
     alert_id: str
@@ -127,6 +129,12 @@ class RingEvidence:
     payments: Sequence[Payment] = ()
     centre: str | None = None
     exposure: float | None = None
+    confirmed_share: float | None = None
+
+    @property
+    def told_share(self) -> float | None:
+        """The share as texts tell it: what was judged never proves that all or none are true."""
+        return None if self.confirmed_share is None else min(max(self.confirmed_share, 0.01), 0.99)
 
 
 @dataclass(frozen=True)
@@ -234,7 +242,7 @@ def payments_of(transactions: pl.DataFrame) -> list[Payment]:
 
 _Kind = TypeVar("_Kind", TransactionEvidence, RingEvidence)
 _TRANSACTION_COLUMNS: Final[Mapping[str, str]] = {"transaction_id": "subject_id"}
-_LATER: Final = frozenset({"texts", "payments", "centre", "exposure"})
+_LATER: Final = frozenset({"texts", "payments", "centre", "exposure", "confirmed_share"})
 """What is no column of alerts."""
 _RING_COLUMNS: Final[Mapping[str, str]] = {"ring_id": "subject_id"}
 
@@ -265,7 +273,7 @@ def ring_evidence(
     Args:
         alerts: Columns of `gpu_ops.ranking.rank_ring_alerts`.
         payments: What is known of the payments of a ring, by its id.
-        rings: `ring_id`, and what there is of `centre` and `exposure`.
+        rings: `ring_id`, and what there is of `centre`, `exposure` and `confirmed_share`.
     """
     found = _evidence(alerts, RingEvidence, _RING_COLUMNS)
     more = {} if rings is None else {row["ring_id"]: row for row in rings.iter_rows(named=True)}
@@ -275,6 +283,7 @@ def ring_evidence(
             payments=tuple((payments or {}).get(one.ring_id, ())),
             centre=more.get(one.ring_id, {}).get("centre"),
             exposure=more.get(one.ring_id, {}).get("exposure"),
+            confirmed_share=more.get(one.ring_id, {}).get("confirmed_share"),
         )
         for one in found
     ]

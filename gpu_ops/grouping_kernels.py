@@ -20,11 +20,12 @@ def numbered(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.in
     """
     numbers = np.empty(keys.size, dtype=np.int32)
     first = np.empty(_FEW, dtype=np.int64)
-    row, count = _numbered_on(keys, 0, 0, numbers, first)
+    row = count = 0
     while row < keys.size:
-        more = np.empty(4 * first.size, dtype=np.int64)
-        more[:count] = first[:count]
-        first = more
+        if count == first.size:
+            more = np.empty(4 * count, dtype=np.int64)
+            more[:count] = first
+            first = more
         row, count = _numbered_on(keys, row, count, numbers, first)
     return numbers, first[:count]
 
@@ -169,7 +170,7 @@ def deeds_of(  # noqa: PLR0917 - columns of one table
     never = np.iinfo(np.int64).max
     first = np.empty(rows.size, dtype=np.int64)
     until = np.empty(rows.size, dtype=np.int64)
-    largest = np.diff(offset).max() if offset.size > 1 else 0
+    largest = (offset[1:] - offset[:-1]).max() if offset.size > 1 else 0
     key, when = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
     size = 0
     for payer in range(offset.size - 1):

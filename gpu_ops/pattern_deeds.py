@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gpu_ops.accounts import coded_accounts
+from gpu_ops.read_only import read_only
 from gpu_ops.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ class Payments:
         return cls(
             accounts=accounts,
             transaction_id=transactions["transaction_id"],
-            at=transactions["occurred_at"].dt.epoch("us").to_numpy(),
-            payer=payer,
-            payee=payee,
-            amount=transactions["amount"].to_numpy(),
+            at=read_only(transactions["occurred_at"].dt.epoch("us").to_numpy()),
+            payer=read_only(payer),
+            payee=read_only(payee),
+            amount=read_only(transactions["amount"].to_numpy()),
             probability=probability.fill_null(float("nan")).to_numpy(),
         )
 
@@ -215,7 +216,7 @@ class PaidDays:
         """Group payers' days; they must be in the order of time, a payer's distinct."""
         from gpu_ops.grouping_kernels import in_groups
 
-        offset, rows = in_groups(payer, np.arange(payer.size), n_payers)
+        offset, rows = in_groups(read_only(payer), np.arange(payer.size), n_payers)
         return cls(offset, day[rows], count[rows])
 
     def counts(self, deeds: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -234,7 +235,7 @@ def side_of(account: NDArray[np.int32], n_accounts: int, end: int) -> "Side":
     from gpu_ops.grouping_kernels import in_groups
     from gpu_ops.pattern_windows import Side
 
-    offset, deeds = in_groups(account, np.arange(account.size), n_accounts)
+    offset, deeds = in_groups(read_only(account), np.arange(account.size), n_accounts)
     return Side(offset, deeds, end, _ranks(offset))
 
 
@@ -257,7 +258,7 @@ def held_side_of(
     from gpu_ops.grouping_kernels import in_groups
     from gpu_ops.pattern_windows import Side
 
-    offset, deeds = in_groups(account, held, n_accounts)
+    offset, deeds = in_groups(read_only(account), held, n_accounts)
     return Side(offset, deeds, end, before[deeds])
 
 

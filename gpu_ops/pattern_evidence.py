@@ -9,9 +9,7 @@ _NEGLIGIBLE = 1e-6
 
 
 @compiled
-def excess_nats(
-    found: float, before: float, shape: float, share: float, least: float = 0.0
-) -> float:
+def excess_nats(found: float, before: float, shape: float, share: float, least: float) -> float:
     """Return minus the logarithm of the chance of so many events or more; 0 up to the mean.
 
     A gamma prior of `shape` over the accounts' rates, updated by what one account did outside of a

@@ -15,6 +15,7 @@ from gpu_ops.pattern_deeds import (
     side_of,
 )
 from gpu_ops.pattern_peers import PeerCounts, Prior, Traffic, hindsight_prior
+from gpu_ops.read_only import read_only
 from gpu_ops.ring_params import RingParams
 from gpu_ops.threads import in_parts
 
@@ -127,7 +128,7 @@ def flow_of(
 
     before, through = traffic.clock(deeds.at // DAY)
     return Flow(
-        number=number,
+        number=read_only(number),
         source=deeds.source,
         target=deeds.target,
         at=deeds.at,
@@ -136,7 +137,7 @@ def flow_of(
         through=through,
         again=again,
         began=began,
-        since=since,
+        since=read_only(since),
         shape=prior.shape,
         weight=prior.weight,
         fresh=prior.fresh,

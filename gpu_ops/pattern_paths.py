@@ -11,6 +11,7 @@ from gpu_ops.pattern_candidate import Candidate, Found, balance, passed_on_nats
 from gpu_ops.pattern_deeds import DAY, MICROSECOND, NEVER
 from gpu_ops.pattern_fans import scan_of
 from gpu_ops.pattern_ordinary import View
+from gpu_ops.read_only import read_only
 from gpu_ops.ring_params import RingParams
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _cycles_between(view: View, params: RingParams, low: int, high: int, begin: 
     scan = scan_of(view, params, begin, "burst", 0)
     paths, lengths, nats, ordered = closed_cycles(
         view.flow, view.paying, scan, _limits(params), inside, component, low,
-        view.deeds.amount, steps,
+        read_only(view.deeds.amount), steps,
     )  # fmt: skip
     for number in np.flatnonzero(steps < 0).tolist():
         members = inside[part == number]

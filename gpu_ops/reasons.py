@@ -33,8 +33,8 @@ REASONS_VERSION: Final = 2
 """Rises with every change of the codes. A code that was published keeps its meaning forever."""
 
 _RINGS: Final = {
-    "RING_FAN_IN": "Many accounts pay one account within a short time.",
-    "RING_FAN_OUT": "One account pays many accounts within a short time.",
+    "RING_FAN_IN": "Many accounts pay one account that they hardly ever pay otherwise.",
+    "RING_FAN_OUT": "One account pays many accounts that it hardly ever pays otherwise.",
     "RING_CYCLE": "Money comes back through other accounts to where it started.",
     "RING_SCATTER_GATHER": "Money is split over several accounts and comes together again.",
     "RING_GATHER_SCATTER": "Money of many accounts comes together and is spread again.",

@@ -12,6 +12,9 @@ from gpu_ops.matrices import Float64Array
 LEAST_JUDGED: Final = 10
 """Fewest confirmed and fewest refuted rings; from less, no share can be told."""
 
+_SMALLEST: Final = 1e-6
+"""What a score of 0 counts as: no log-odds are endless."""
+
 
 @dataclass(frozen=True)
 class RingVerdicts:
@@ -32,14 +35,14 @@ class RingVerdicts:
 
 
 def ring_verdicts(rings: pl.DataFrame, labels: pl.DataFrame) -> RingVerdicts:
-    """Calibrate the strength of rings on those that were judged.
+    """Calibrate the score of rings on those that were judged.
 
-    Platt, Probabilistic outputs for support vector machines (1999), over the logarithm of
-    1 + surprise. Where stronger rings were not confirmed more often, all have one share, that of
-    all judged ones by Laplace's rule.
+    Platt, Probabilistic outputs for support vector machines (1999), over the score's log-odds,
+    since the score is a number between 0 and 1. Where stronger rings were not confirmed more often,
+    all have one share, that of all judged ones by Laplace's rule.
 
     Args:
-        rings: ring_id, surprise, transaction_ids.
+        rings: ring_id, score, transaction_ids.
         labels: transaction_id and is_fraud of transactions whose label is known, each once.
     """
     known = (
@@ -49,7 +52,7 @@ def ring_verdicts(rings: pl.DataFrame, labels: pl.DataFrame) -> RingVerdicts:
         .group_by("ring_id")
         .agg(is_confirmed=pl.col("is_fraud").mean() >= 0.5)  # noqa: PLR2004 - half of them
     )
-    judged = rings.select("ring_id", "surprise").join(known, on="ring_id", maintain_order="left")
+    judged = rings.select("ring_id", "score").join(known, on="ring_id", maintain_order="left")
     confirmed = int(judged["is_confirmed"].sum())
     told = f"{confirmed} of {judged.height} judged rings were confirmed"
     if min(confirmed, judged.height - confirmed) < LEAST_JUDGED:
@@ -70,5 +73,5 @@ def ring_verdicts(rings: pl.DataFrame, labels: pl.DataFrame) -> RingVerdicts:
 
 
 def _strength(rings: pl.DataFrame) -> Float64Array:
-    surprise: Float64Array = rings["surprise"].to_numpy()
-    return np.log1p(np.maximum(surprise, 0.0))
+    score: Float64Array = np.clip(rings["score"].to_numpy(), _SMALLEST, 1.0 - _SMALLEST)
+    return np.log(score / (1.0 - score))

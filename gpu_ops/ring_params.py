@@ -103,7 +103,7 @@ class RingParams:
             0 is one chance find to be expected in a search of the whole feed, of any one shape, 3
             is one in twenty searches.
         min_slow_surprise: the same of fans that take longer than `horizon`, which have less to tell
-            them from chance: at -2.5 twelve chance finds are to be expected in a search of the
+            them from chance: at -2.75 sixteen chance finds are to be expected in a search of the
             whole feed.
         component_steps: most steps of the cycle search in one strongly connected component; one
             that needs more is reported as dense.
@@ -131,6 +131,6 @@ class RingParams:
     return_ratio: float = 0.9
     chain_accounts: tuple[int, int] = (4, 12)
     min_surprise: float = 3.0
-    min_slow_surprise: float = -2.5
+    min_slow_surprise: float = -2.75
     component_steps: int = 200_000
     two_step_paths: int = 20_000

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from gpu_ops.read_only import read_only
 from gpu_ops.window_features import WindowFeature
 from gpu_ops.windows import Horizon
 
@@ -31,12 +32,12 @@ def with_ranks(
         return table
     from gpu_ops.rank_kernel import window_ranks
 
-    origin, key = (timeline[name].to_numpy() for name in ("origin", "key"))
+    origin, key = (read_only(timeline[name].to_numpy()) for name in ("origin", "key"))
     target = timeline["target"].to_numpy()
     ranks = []
     for one in features:
         value = timeline[one.column].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        found = window_ranks(origin, key, value, *horizon.window(one))
+        found = window_ranks(origin, key, read_only(value), *horizon.window(one))
         dtype = pl.Float64() if one.name in exact else one.dtype
         column = pl.Series(one.name, found[target], nan_to_null=True)
         ranks.append(column.cast(dtype))

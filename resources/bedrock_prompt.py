@@ -216,6 +216,8 @@ def _ring_facts(ring: RingEvidence) -> dict[str, JsonValue]:
         facts["account_in_the_centre"] = masked(ring.centre)
     if ring.exposure is not None:
         facts["money_that_came_in_from_outside"] = f"{ring.exposure:,.2f}"
+    if ring.told_share is not None:
+        facts["share_of_judged_rings_as_strong_that_were_confirmed"] = f"{ring.told_share:.0%}"
     return facts
 
 

@@ -68,7 +68,7 @@ def facts_stated(evidence: Evidence) -> Facts:
         amounts = [one.amount for one in told]
         currencies = {one.currency for one in evidence.payments}
         if isinstance(evidence, RingEvidence):
-            shares = [evidence.score]
+            shares = [evidence.score, evidence.told_share]
             amounts += [evidence.amount, evidence.exposure]
             counts = [*_ring_counts(evidence), len(evidence.transaction_ids) - len(told)]
             names = _ring_names(evidence)

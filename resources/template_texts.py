@@ -87,7 +87,11 @@ def _ring(case: RingEvidence) -> Iterator[str]:
         yield f"The typology {typology.name} is used for {typology.use}."
     if case.exposure is not None:
         yield f"{_money(case.exposure, currency_of(case))} came in from outside."
-    yield f"Strength of the evidence: {case.score:.0%}; it is no probability of fraud."
+    strength = f"Strength of the evidence: {case.score:.0%}"
+    if case.told_share is None:
+        yield f"{strength}; it is no probability of fraud."
+    else:
+        yield f"{strength}; of judged rings as strong {case.told_share:.0%} were confirmed."
 
 
 def _case(case: CaseEvidence) -> Iterator[str]:

@@ -99,10 +99,18 @@ def test_a_ring_tells_its_payments_its_centre_and_its_typology() -> None:
         "The largest payments: 1,100.50 EUR from …0002 to …lect on 2024-05-01 at 14:00 UTC; "
         "1,000.00 EUR from …0001 to …lect on 2024-05-01 at 16:00 UTC; "
         "999.50 EUR from …0003 to …lect on 2024-05-01 at 15:00 UTC; and 1 more. "
-        "Many accounts pay one account within a short time. "
+        "Many accounts pay one account that they hardly ever pay otherwise. "
         "The typology fan-in is used for collecting the money of many payers in one account. "
         "3,900.00 EUR came in from outside. "
         "Strength of the evidence: 75%; it is no probability of fraud."
+    )
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.625, "62%"), (0.0, "1%"), (0.9999, "99%")])
+def test_a_ring_tells_how_many_as_strong_were_confirmed(share: float, told: str) -> None:
+    text = TemplateExplainer().explain(replace(RING, confirmed_share=share))
+    assert text.endswith(
+        f"Strength of the evidence: 75%; of judged rings as strong {told} were confirmed."
     )
 
 
@@ -123,7 +131,8 @@ def test_a_case_tells_alerts_rings_weights_stakes_and_history() -> None:
         "1,100.50 EUR from …0002 to …lect on 2024-05-01 at 14:00 UTC; "
         "1,000.00 EUR from …0001 to …lect on 2024-05-01 at 16:00 UTC; and 2 more. "
         "Payments look like the typology account takeover. "
-        "What it rests on, by weight: 50%: Many accounts pay one account within a short time. "
+        "What it rests on, by weight: 50%: Many accounts pay one account that they hardly ever pay "
+        "otherwise. "
         "30%: The payment takes nearly the whole balance of the payer. "
         "20%: It is like last spring's 12 thefts. "
         "Expected loss: 2,950.25 EUR. Exposure: 5,200.00 EUR. "
@@ -200,7 +209,10 @@ def test_a_model_sees_a_case_without_ids() -> None:
     facts = facts_of(CASE)
     assert facts["case"] == "several alerts about the account …lect"
     assert facts["reasons_and_what_part_of_the_case_rests_on_each"] == [
-        {"reason": "Many accounts pay one account within a short time.", "part": "50%"},
+        {
+            "reason": "Many accounts pay one account that they hardly ever pay otherwise.",
+            "part": "50%",
+        },
         {"reason": "The payment takes nearly the whole balance of the payer.", "part": "30%"},
         {"reason": "It is like last spring's 12 thefts.", "part": "20%"},
     ]
@@ -233,6 +245,7 @@ rings = st.builds(
     payments=st.lists(paid, max_size=3),
     centre=st.none() | nodes,
     exposure=st.none() | money,
+    confirmed_share=st.none() | st.floats(0, 1),
 )
 alerts = st.builds(
     TransactionEvidence,
@@ -291,8 +304,9 @@ def test_evidence_of_rings_takes_what_the_tables_know() -> None:
     }
     paid_rows = pl.DataFrame([vars(one) | {"feed": "aml"} for one in RING.payments])
     details = pl.DataFrame({"ring_id": ["r9"], "centre": [RING.centre], "exposure": [3_900.0]})
+    details = details.with_columns(confirmed_share=0.625)
     (found,) = ring_evidence(pl.DataFrame([row]), {"r9": payments_of(paid_rows)}, details)
-    assert found == replace(RING, payments=tuple(RING.payments))
+    assert found == replace(RING, payments=tuple(RING.payments), confirmed_share=0.625)
     (plain,) = ring_evidence(pl.DataFrame([row]))
     assert plain == replace(RING, payments=(), centre=None, exposure=None)
 
@@ -316,7 +330,7 @@ def test_a_case_becomes_evidence() -> None:
             first_at=NOON,
             last_at=NOON + timedelta(days=1),
             transaction_ids=("t1",),
-            accounts=(account("a"),),
+            accounts=(account("a"), account("b")),
             reasons=tuple(reasons),
             loss=loss,
             amount=10.0,

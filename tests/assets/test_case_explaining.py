@@ -126,7 +126,7 @@ def test_a_case_is_explained_from_its_published_alerts(versions: Versions) -> No
             first_at=at(0),
             last_at=at(31),
             transaction_ids=("t1",),
-            accounts=(subject.name,),
+            accounts=("sim:account:0000001", subject.name),
             reasons=tuple((str(code), 1.0) for code in row["reasons"]),  # type: ignore[attr-defined]
             loss=loss,
             amount=1.0,
@@ -151,7 +151,8 @@ def test_a_case_is_explained_from_its_published_alerts(versions: Versions) -> No
         "The largest payments: 290.00 EUR from …ect to …009 on 2026-03-03 at 19:00 UTC; "
         "200.00 EUR from …002 to …ect on 2026-03-03 at 18:00 UTC; "
         "100.00 EUR from …001 to …ect on 2026-03-02 at 12:00 UTC. "
-        "What it rests on, by weight: 60%: Many accounts pay one account within a short time. "
+        "What it rests on, by weight: 60%: Many accounts pay one account that they hardly ever pay "
+        "otherwise. "
         "40%: Like last spring. "
         "Expected loss: 100.00 EUR. "
         "There was no case about it before."

@@ -184,6 +184,18 @@ def test_the_money_of_a_ring_and_of_its_payments_counts_once() -> None:
     assert expected_loss(case) == 120.0
 
 
+def test_money_that_a_mule_passes_on_is_lost_once() -> None:
+    onward = payment("2", loss=90.0, day=1).model_copy(
+        update={"accounts": ("card:terminal:9", "card:customer:zoe")}
+    )
+    book = book_of(payment("1", loss=70.0), ring("r", ("1", "2"), score=0.01))
+    take_in(book, [onward], now=NOON, due=WEEK)
+    (case,) = (one for one in book.cases() if one.subject.name == "r")
+    assert len(case.alerts) == 3
+    # 100 at .7, then the same 100 at .9.
+    assert expected_loss(case) == pytest.approx(90.0)
+
+
 def test_reasons_add_up_to_one_however_the_alerts_split() -> None:
     book = book_of(
         payment("1", loss=30.0, reasons=(("A", 0.5), ("B", 0.5))),

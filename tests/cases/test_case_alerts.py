@@ -70,6 +70,13 @@ def test_what_is_told_beside() -> None:
     assert (ring.loss, ring.amount) == (30.0, 100.0)
 
 
+def test_a_share_of_confirmed_rings_goes_before_the_strength() -> None:
+    rows = [ringed("r", ["t1"], expected_loss=20.0), ringed("s", ["t2"], expected_loss=0.0)]
+    told = Told(exposures={("card", "r"): 60.0, ("card", "s"): 60.0})
+    found = case_alerts(pl.DataFrame(rows, schema=SCHEMA), told)
+    assert [one.loss for one in found] == [20.0, 0.0]
+
+
 def test_no_reason_is_about_both() -> None:
     assert [code for code in REASONS if is_about_the_payee(code) and is_about_the_payer(code)] == []
     assert sum(is_about_the_payee(code) for code in REASONS) >= 10

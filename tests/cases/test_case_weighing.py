@@ -12,7 +12,7 @@ from gpu_ops.case_intake import take_in
 from gpu_ops.case_lists import passing_entry
 from gpu_ops.case_model import Case, CaseAlert, ListEntry
 from gpu_ops.case_ranking import amount, case_table, queue
-from gpu_ops.evidence import RingEvidence
+from gpu_ops.evidence import RingEvidence, TransactionEvidence
 from tests.cases.made_alerts import NOON, WEEK, entity, payment, ring
 
 
@@ -109,3 +109,32 @@ def test_of_a_ring_whose_exposure_nobody_knows_no_sum_is_told() -> None:
     for young, told in ((None, None), (400.0, 700.0), (900.0, 900.0)):
         known = {"ring-old": evidence("old", 700.0), "ring-young": evidence("young", young)}
         assert case_evidence(case, known).exposure == told
+
+
+def test_payments_onward_are_no_further_exposure() -> None:
+    def evidence(
+        name: str, hour: int, payer: str, payee: str, amount: float
+    ) -> TransactionEvidence:
+        return TransactionEvidence(
+            alert_id=f"tx-{name}",
+            feed="card",
+            transaction_id=name,
+            occurred_at=NOON + timedelta(hours=hour),
+            kind="transfer",
+            amount=amount,
+            currency="EUR",
+            payer=f"card:customer:{payer}",
+            payee=f"card:customer:{payee}",
+            reasons=("ANOMALY_HIGH",),
+            anomaly_score=0.5,
+        )
+
+    book = book_of(ring("r", ("1", "2", "3")))
+    take_in(book, [payment(name) for name in "123"], now=NOON, due=WEEK)
+    (case,) = (one for one in book.cases() if one.is_work)
+    known = {
+        "tx-1": evidence("1", 0, "ada", "mule", 500.0),
+        "tx-2": evidence("2", 1, "bea", "mule", 300.0),
+        "tx-3": evidence("3", 2, "mule", "zoe", 780.0),
+    }
+    assert case_evidence(case, known).exposure == pytest.approx(800.0)

@@ -50,6 +50,7 @@ STAYS_ON_CPU = {
     "gpu_ops/ranking.py": "rows that may alert are chosen from six columns",
     "gpu_ops/patterns.py": "rows are read for compiled loops",
     "gpu_ops/ring_features.py": "few rows have a party in a ring: a join with a small table",
+    "gpu_ops/rings_known.py": "a few days are read for compiled loops",
     "gpu_ops/splits.py": "four counts",
     "resources/attempts.py": "writing: results are streamed to files",
 }

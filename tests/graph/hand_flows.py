@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpu_ops.pattern_deeds import DAY, NEVER, side_of
+from gpu_ops.read_only import read_only
 
 if TYPE_CHECKING:
     from gpu_ops.pattern_windows import Flow, Scan, Side
@@ -57,7 +58,7 @@ def flow_of(
         return np.array([at(given[k]) if given and k in given else NEVER for k in range(size)])
 
     return Flow(
-        number=np.arange(size),
+        number=read_only(np.arange(size)),
         source=np.array([payer for _, payer, _ in deeds], dtype=np.int32),
         target=np.array([payee for *_, payee in deeds], dtype=np.int32),
         at=np.array([at(when) for when, _, _ in deeds]),
@@ -66,7 +67,7 @@ def flow_of(
         through=(day + 1) * 10.0,
         again=moments(again),
         began=np.isin(np.arange(size), list(began)),
-        since=moments(since),
+        since=read_only(moments(since)),
         shape=np.ones((2, size)),
         weight=np.full((2, size), weight),
         fresh=np.full((2, size), fresh),

@@ -1,8 +1,14 @@
 """What is compiled is never that of an older source."""
 
+from importlib import import_module
 from pathlib import Path
 
+import polars as pl
+
 from gpu_ops.compiled import source_digest
+from gpu_ops.pattern_state import RingState
+from gpu_ops.patterns import as_known, hindsight
+from tests.graph.payments import ordinary, rings_in, table
 
 
 def modules(folder: Path, **sources: str) -> Path:
@@ -35,3 +41,29 @@ def test_loops_are_kept_in_a_folder_of_their_sources() -> None:
     kept = kernels.beats_before.stats.cache_path  # type: ignore[attr-defined] # Numba's
     digest = source_digest(Path(kernels.__file__))
     assert f"pattern_fan_kernels-{digest}" in str(kept)
+
+
+def test_a_loop_is_compiled_once_however_its_arrays_came() -> None:
+    whole = table([*ordinary(), *((60 + k / 10, f"p{3 * k}", "p50", 900.0 + k) for k in range(7))])
+    names = [
+        "grouping_kernels", "pattern_fan_kernels", "pattern_flow_kernels", "pattern_habit_kernels",
+        "pattern_path_kernels", "pattern_peer_kernels",
+    ]  # fmt: skip
+    loops = [
+        loop
+        for name in names
+        for loop in vars(import_module(f"gpu_ops.{name}")).values()
+        if hasattr(loop, "signatures")
+    ]
+    # Columns of several pieces are copied, and such a copy may be written to.
+    pieces = pl.concat([whole[:300], whole[300:]], rechunk=False)
+    assert pieces["amount"].to_numpy().flags.writeable
+    assert not whole["amount"].to_numpy().flags.writeable
+    compiled = []
+    for rows in (whole, pieces):
+        state, _ = as_known(RingState.empty("f"), rows.lazy())
+        assert hindsight(state).rings.height == 1
+        assert rings_in(rows).height == 1
+        compiled.append(sum(len(loop.signatures) for loop in loops))
+    assert compiled[0] == compiled[1] > len(names)
+    assert {len(loop.signatures) for loop in loops if loop.__name__ == "fan_windows"} == {1}

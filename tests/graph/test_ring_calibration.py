@@ -6,17 +6,17 @@ import pytest
 from gpu_ops.ring_calibration import ring_verdicts
 
 
-def rings(*surprises: float) -> pl.DataFrame:
+def rings(*scores: float) -> pl.DataFrame:
     """Rings of three transactions each: a0, b0, c0, a1 and so on."""
     return pl.DataFrame(
         {
-            "ring_id": [f"ring-{k}" for k in range(len(surprises))],
-            "surprise": list(surprises),
-            "transaction_ids": [[f"a{k}", f"b{k}", f"c{k}"] for k in range(len(surprises))],
+            "ring_id": [f"ring-{k}" for k in range(len(scores))],
+            "score": list(scores),
+            "transaction_ids": [[f"a{k}", f"b{k}", f"c{k}"] for k in range(len(scores))],
         },
         schema={
             "ring_id": pl.String,
-            "surprise": pl.Float64,
+            "score": pl.Float64,
             "transaction_ids": pl.List(pl.String),
         },
     )
@@ -29,7 +29,7 @@ def labels(**known: bool | None) -> pl.DataFrame:
     )
 
 
-STRONG, WEAK = [20.0] * 30, [2.0] * 30
+STRONG, WEAK = [0.9] * 30, [0.3] * 30
 
 
 def half_known(strong_true: int, weak_true: int) -> pl.DataFrame:

@@ -63,7 +63,7 @@ def deeds(*numbers: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 def test_more_than_the_habit_is_a_negative_binomial_tail(
     found: float, before: float, shape: float, share: float, chance: float
 ) -> None:
-    assert excess_nats(found, before, shape, share) == pytest.approx(-log(chance), abs=1e-5)
+    assert excess_nats(found, before, shape, share, 0.0) == pytest.approx(-log(chance), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from gpu_ops.pattern_ordinary import no_links
 from gpu_ops.pattern_path_kernels import PathLimits, chains, closed_cycles
+from gpu_ops.read_only import read_only
 from tests.graph.hand_flows import LAST, Deed, at, flow_of, paying, receiving, scan
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def closed_by(
     component[inside] = 0
     paths, lengths, of_habit, of_order = closed_cycles(
         flow, paying(flow), bounds, PathLimits(3, longest, at(2.0), 0.9), inside, component, 0,
-        np.array([*(amounts or [1000.0] * len(deeds)), 1.0]), np.array([100_000]),
+        read_only(np.array([*(amounts or [1000.0] * len(deeds)), 1.0])), np.array([100_000]),
     )  # fmt: skip
     k = inside.tolist().index(number)
     return Cycle(paths[k, : lengths[k]].tolist(), float(of_habit[k]), float(of_order[k]))
