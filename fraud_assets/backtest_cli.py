@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fraud_assets.command_line import open_lake, print_lines
+from fraud_assets.command_line import known_feed, open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 
@@ -73,8 +73,7 @@ def backtest(  # noqa: PLR0913 - one parameter an option
 
     settings = Settings.load()
     feeds = load_feeds(settings.feeds_dir)
-    if feed not in feeds:
-        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
+    known_feed(feed, feeds)
     chosen = _chosen(models)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

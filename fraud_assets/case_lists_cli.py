@@ -13,7 +13,7 @@ from fraud_assets.case_command import (
     reason_option,
     told,
 )
-from fraud_assets.command_line import print_lines
+from fraud_assets.command_line import known_feed, print_lines
 
 if TYPE_CHECKING:
     from gpu_ops.case_book import Book
@@ -117,10 +117,8 @@ def _account(whom: str, settings: "Settings") -> "Subject | None":
     entity, _, name = rest.partition(":")
     if not (feed and entity and name):
         raise click.UsageError("name an account as feed:entity:id, or a case")
-    feeds = load_feeds(settings.feeds_dir)
-    if feed not in feeds:
-        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
-    entities = {feeds[feed].entities.payer, feeds[feed].entities.payee}
+    accounts = known_feed(feed, load_feeds(settings.feeds_dir)).entities
+    entities = {accounts.payer, accounts.payee}
     if entity not in entities:
         raise click.UsageError(
             f"{feed} has no {entity!r}; its accounts are {feed}:ENTITY:ID with "

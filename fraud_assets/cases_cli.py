@@ -10,7 +10,7 @@ import click
 
 from fraud_assets.case_command import by_option, json_option, opened, reason_option, told
 from fraud_assets.case_lists_cli import allow, lift, suppress, suppressions
-from fraud_assets.command_line import open_lake, print_lines
+from fraud_assets.command_line import known_feed, open_lake, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,15 +63,19 @@ def list_cases(
 ) -> None:
     """Cases in the order in which to work on them; accounts are masked."""
     from fraud_assets import case_listing
+    from fraud_assets.feeds import load_feeds
     from gpu_ops.case_model import STATES
 
-    _, store = opened()
-    now = datetime.now(UTC)
+    settings, store = opened()
+    book, now = store.book(), datetime.now(UTC)
+    # Cases outlive the definition of their feed.
+    if feed is not None and all(one.subject.feed != feed for one in book.cases()):
+        known_feed(feed, load_feeds(settings.feeds_dir))
     wanted: frozenset[State] = frozenset(
         one for one in STATES if state in {one, "all"} or (state == _OPEN and one in _WORKED_ON)
     )
     chosen = case_listing.Filter(wanted, feed, assignee, overdue)
-    found = case_listing.chosen(store.book(), chosen, now)[:limit]
+    found = case_listing.chosen(book, chosen, now)[:limit]
     if as_json:
         print_lines([case_listing.list_json(found, now)])
     elif found:

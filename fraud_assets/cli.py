@@ -11,7 +11,7 @@ import click
 
 from fraud_assets.backtest_cli import backtest
 from fraud_assets.cases_cli import cases
-from fraud_assets.command_line import open_lake, print_lines
+from fraud_assets.command_line import known_feed, open_lake, print_lines
 from fraud_assets.label_cli import label
 from fraud_assets.models_cli import models
 from fraud_assets.plain_errors import told_plainly
@@ -85,8 +85,7 @@ def land(*, files: tuple[Path, ...], feed: str, labels: bool) -> None:
 
     settings = Settings.load()
     feeds = load_feeds(settings.feeds_dir)
-    if feed not in feeds:
-        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
+    known_feed(feed, feeds)
     uploads = Uploads(open_lake(settings), feeds)
     refused = False
     for file in files:

@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from fraud_assets.feeds import Feed
     from resources.lake import Lake
     from resources.settings import Settings
 
@@ -28,6 +29,17 @@ def open_lake(settings: "Settings") -> "Lake":
                 f"the lake {lake.url} can be no folder: {nearest} is a file; choose another folder"
             )
     return lake
+
+
+def known_feed(feed: str, feeds: "Mapping[str, Feed]") -> "Feed":
+    """The feed of a name.
+
+    Raises:
+        click.UsageError: There is none; the message names those that there are.
+    """
+    if feed not in feeds:
+        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
+    return feeds[feed]
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fraud_assets.command_line import open_lake, print_lines
+from fraud_assets.command_line import known_feed, open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ def _feeds_with_models(
     from fraud_assets.feeds import load_feeds
     from resources.registry import ModelRegistry
 
-    feeds = sorted(load_feeds(settings.feeds_dir))
-    if feed is not None and feed not in feeds:
-        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
-    chosen = feeds if feed is None else [feed]
+    feeds = load_feeds(settings.feeds_dir)
+    if feed is not None:
+        known_feed(feed, feeds)
+    chosen = sorted(feeds) if feed is None else [feed]
     return [name for name in chosen if versions.all_numbers(ModelRegistry.slot(name))]
 
 

@@ -81,6 +81,10 @@ def read_rules(files: Iterable[Path], feeds: Collection[str]) -> tuple[OwnRule, 
     rules: list[OwnRule] = []
     mistakes: list[RuleMistake] = []
     for file in files:
+        if file.exists() and not file.is_file():
+            # Reading a named pipe would wait for a writer.
+            mistakes.append(RuleMistake(str(file), None, "", "is no plain file"))
+            continue
         try:
             rules += parse_rules(_read(file), str(file), feeds)
         except RuleFileError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from fraud_assets.command_line import open_lake, print_lines
+from fraud_assets.command_line import known_feed, open_lake, print_lines
 from fraud_assets.plain_errors import told_plainly
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def list_(*, feed: str | None, as_json: bool) -> None:
 
     settings, feeds = _settings_and_feeds()
     if feed is not None:
-        _known(feed, feeds)
+        known_feed(feed, feeds)
     own = [one for one in _own_rules(settings, feeds) if feed is None or one.looks_at(feed)]
     if as_json:
         listed = [_as_json(one) for one in own]
@@ -94,7 +94,7 @@ def backtest(
     if since is not None and until is not None and since > until:
         raise click.UsageError("--since lies after --until")
     settings, feeds = _settings_and_feeds()
-    chosen = _known(feed, feeds)
+    chosen = known_feed(feed, feeds)
     own = _own_rules(settings, feeds)
     span = Span(
         None if since is None else since.replace(tzinfo=UTC),
@@ -121,12 +121,6 @@ def _own_rules(settings: "Settings", feeds: "Collection[str]") -> "tuple[OwnRule
     from fraud_assets.rule_files import load_rules
 
     return load_rules(settings.rules_dir, feeds)
-
-
-def _known(feed: str, feeds: "dict[str, Feed]") -> "Feed":
-    if feed not in feeds:
-        raise click.UsageError(f"there is no feed {feed!r}; known feeds: {', '.join(feeds)}")
-    return feeds[feed]
 
 
 def _tried(named: str, own: "Sequence[OwnRule]", feeds: "Collection[str]") -> "list[Rule]":

@@ -93,6 +93,10 @@ def _load_folder(folder: Path, feeds: dict[str, Feed], mistakes: list[Mistake]) 
     owners: dict[str, Path] = {}
     files = (file for file in folder.iterdir() if file.suffix.lower() in {".yaml", ".yml"})
     for file in sorted(files):
+        if file.exists() and not file.is_file():
+            # Reading a named pipe would wait for a writer.
+            mistakes.append(Mistake(str(file), "", "no plain file", "accepted: a text file"))
+            continue
         try:
             feed = parse_feed(file.read_bytes(), str(file))
         except FeedError as error:

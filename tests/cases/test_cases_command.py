@@ -89,6 +89,9 @@ def test_filters(cases: Cli, store: CaseStore) -> None:
         listed = json.loads(cases("list", "--json", *arguments).stdout)["cases"]
         assert len(listed) == count, arguments
     assert cases("list", "--feed", "aml").stdout.startswith("No such case in ")
+    unknown = cases("list", "--feed", "nosuch")
+    assert unknown.exit_code == 2
+    assert "there is no feed 'nosuch'; known feeds: aml, card, paysim, sim" in unknown.stderr
 
 
 def test_whole_account_ids_only_where_asked_for(cases: Cli, store: CaseStore) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,18 @@ def test_two_feeds_of_one_name_and_other_mistakes_are_all_reported(
         load_feeds(tmp_path)
     keys = [(Path(m.file).name, m.key) for m in error.value.mistakes]
     assert keys == [("b.yaml", "name"), *[("c.yaml", k) for k in ("columns", "time", "entities")]]
+
+
+def test_a_folder_or_a_pipe_is_no_definition(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+    os.mkfifo(tmp_path / "b.yaml")
+    with pytest.raises(FeedError) as refused:
+        load_feeds(tmp_path)
+    told = [str(one).removeprefix(f"{tmp_path}/") for one in refused.value.mistakes]
+    assert told == [
+        "a.yaml: the file: found no plain file; accepted: a text file",
+        "b.yaml: the file: found no plain file; accepted: a text file",
+    ]
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files of rules: what they say, and every mistake in them."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -318,6 +319,14 @@ def test_no_folder_is_no_rules_and_a_missing_one_is_a_mistake(tmp_path: Path) ->
         load_rules(tmp_path / "gone", FEEDS)
     with pytest.raises(RuleFileError, match=r"gone\.yaml: cannot be read: No such file"):
         read_rules([tmp_path / "gone.yaml"], FEEDS)
+
+
+def test_a_folder_or_a_pipe_is_no_file_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+    os.mkfifo(tmp_path / "b.yaml")
+    with pytest.raises(RuleFileError) as refused:
+        load_rules(tmp_path, FEEDS)
+    assert [one.problem for one in refused.value.mistakes] == ["is no plain file"] * 2
 
 
 def test_the_example_has_no_mistakes_and_hits_nothing_before_it_is_switched_on() -> None:
