@@ -56,10 +56,10 @@ def expected_loss(case: Case) -> float | None:
             payer=one.accounts[0],
             payee=one.accounts[-1],
             amount=one.amount,
-            rate=one.loss / one.amount,
+            rate=one.loss / one.amount if one.amount > 0.0 else 0.0,
         )
         for one in case.alerts
-        if one.subject.kind == "entity" and one.loss is not None and one.amount > 0.0
+        if one.subject.kind == "entity" and one.loss is not None
     ]
     rings = [one.loss for one in case.alerts if one.subject.kind == "ring"]
     of_payments = [counted_once(movements)] if movements else []

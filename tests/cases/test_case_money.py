@@ -34,6 +34,8 @@ def paid(hour: float, payer: str, payee: str, amount: float, rate: float = 1.0) 
         ([paid(0, "a", "b", 300.0), paid(1, "b", "c", 500.0)], 500.0),
         # What went out earlier was not what came in later.
         ([paid(1, "a", "b", 300.0), paid(0, "b", "c", 500.0)], 800.0),
+        # Ten comes after nine, whatever names they have.
+        ([paid(9, "a", "b", 300.0), paid(10, "b", "c", 300.0)], 300.0),
         # Nobody passes anything on.
         ([paid(0, "a", "z", 1.0), paid(1, "b", "z", 2.0), paid(2, "c", "z", 4.0)], 7.0),
         ([], 0.0),
@@ -67,6 +69,17 @@ def test_what_came_first_goes_out_first() -> None:
     ]
     # 9 + 1; then nothing surer about ada's ten, and .4 more about five of bea's.
     assert counted_once(way) == pytest.approx(9.0 + 1.0 + 2.0)
+
+
+def test_what_is_left_of_a_payment_goes_out_before_the_next_one() -> None:
+    way = [
+        paid(0, "ada", "m", 10.0, 0.9),
+        paid(1, "bea", "m", 10.0, 0.1),
+        paid(2, "m", "z", 4.0, 0.5),
+        paid(3, "m", "z", 8.0, 0.5),
+    ]
+    # 9 + 1; six of ada's are left when the eight go out, so that two of them are bea's.
+    assert counted_once(way) == pytest.approx(9.0 + 1.0 + 0.8)
 
 
 def test_doubt_once_gone_stays_gone() -> None:

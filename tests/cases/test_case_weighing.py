@@ -11,7 +11,7 @@ from gpu_ops.case_evidence import case_evidence
 from gpu_ops.case_intake import take_in
 from gpu_ops.case_lists import passing_entry
 from gpu_ops.case_model import Case, CaseAlert, ListEntry
-from gpu_ops.case_ranking import amount, case_table, queue
+from gpu_ops.case_ranking import amount, case_table, expected_loss, queue
 from gpu_ops.evidence import RingEvidence, TransactionEvidence
 from tests.cases.made_alerts import NOON, WEEK, entity, payment, ring
 
@@ -26,6 +26,14 @@ def test_a_loss_of_nothing_goes_before_one_that_nobody_knows() -> None:
     unknown = payment("1", "ada", loss=None, reasons=(("A", 0.5), ("B", 0.5)))
     book = book_of(unknown, payment("2", "bea", loss=0.0))
     assert [one.subject for one in queue(book.cases())] == [entity("bea"), entity("ada")]
+
+
+def test_a_payment_of_nothing_costs_nothing() -> None:
+    nothing = payment("1", "ada", loss=0.0).model_copy(update={"amount": 0.0})
+    (case,) = book_of(nothing).cases()
+    assert expected_loss(case) == 0.0
+    (case,) = book_of(nothing, payment("2", "ada", loss=7.0)).cases()
+    assert expected_loss(case) == pytest.approx(7.0)
 
 
 def test_no_score_makes_up_for_a_reason() -> None:

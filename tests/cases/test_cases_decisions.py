@@ -141,6 +141,9 @@ def test_labels_land_for_a_feed_of_ones_own(cases: Cli, tmp_path: Path) -> None:
     closed = cases("close", "case-", "--verdict", "confirmed", *WHY, FRAUD_FEEDS_DIR=f"{folder}")
     assert closed.exit_code == 0, closed.stderr
     assert "landing/shop-labels/" in closed.stdout
+    # Its cases are found after its definition has gone, too.
+    found = cases("list", "--feed", "shop", "--state", "all")
+    assert (found.exit_code, found.stdout.count("case-")) == (0, 1)
 
 
 def test_a_store_that_was_tampered_with_is_told(cases: Cli, store: CaseStore) -> None:
