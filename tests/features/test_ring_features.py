@@ -97,6 +97,7 @@ def test_a_ring_stands_as_it_was_told_last_before_the_day() -> None:
     assert found["payer_ring_age_days"].to_list() == [1.0, 2.0, 1.0]
     assert found["payee_ring_score"].to_list() == [None, None, 0.75]
     assert found["pair_ring_score"].to_list() == [None, None, 0.75]
+    assert told(log.reverse(), payments).equals(found)
 
 
 def test_a_ring_that_became_part_of_another_is_none_any_more() -> None:

@@ -1,5 +1,6 @@
 """What was known of each deed before it: hand-made days around the cuts of time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,6 +97,26 @@ def test_deeds_before_are_counted_with_and_without_those_to_be_expected() -> Non
     assert view.view.receiving.before.tolist()[-2:] == [0, 1]
 
 
+def test_of_a_payee_what_was_to_be_expected_is_not_counted_as_unusual() -> None:
+    weekly = [(22.5 + 7 * k, "a", f"new{k}", 1.0) for k in range(3)]
+    # The fourth of the weekly payments goes to whom two others pay soon after.
+    to_odd = [(43.5, "a", "odd", 1.0), (54.0, "b", "odd", 1.0), (55.0, "c", "odd", 1.0)]
+    view = known([(0.0, "x", "y", 1.0), *weekly, *to_odd]).view
+    assert view.receiving.before.tolist() == [0, 0, 0, 0, 1, 2]
+    unusual = view.unusual_receiving
+    before = dict(zip(unusual.deeds.tolist(), unusual.before.tolist(), strict=True))
+    assert before == {0: 0, 1: 0, 2: 0, 4: 0, 5: 1}
+
+
+def test_how_amounts_vary_is_told_of_the_days_before() -> None:
+    # The logarithms of 1 + amount are 1, 3 and 5.
+    amounts = [math.expm1(1.0), math.expm1(3.0), math.expm1(5.0)]
+    rows = [(22.0 + 2 * k, f"a{k}", f"b{k}", amount) for k, amount in enumerate(amounts)]
+    view = known([(0.0, "x", "y", 9.0), *rows, (28.0, "c", "d", 9.0)]).view
+    # Squares 1, 9 and 25, means 1, 2 and 3.
+    assert view.variance.tolist() == pytest.approx([0.0, 0.0, 5.0 - 4.0, 35.0 / 3.0 - 9.0])
+
+
 def test_what_was_ordinary_when_the_learning_ended_is_left_out() -> None:
     weekly = [(7 * k + 0.5, "a", f"new{k}", 1.0) for k in range(5)]
     # The third beat is of day 14, and day 28 and the 21st itself are explained.
@@ -156,6 +177,17 @@ def test_the_peers_of_a_deed_are_those_known_before_its_day() -> None:
     # Before day 24, two deeds (and one that is granted) in 22 payments (and one), of 12 payers.
     assert flow.weight[0, 2] == pytest.approx(20 * 12 * 23 / 3)
     assert flow.weight[1, 0] == pytest.approx(10.0)
+
+
+def test_the_spread_of_deeds_is_told_of_the_accounts_with_none_one_and_two() -> None:
+    taught = [(k / 20, f"a{k}", f"b{k}", 1.0) for k in range(12)]
+    once = [(22.3 + 1.7 * k, f"o{k}", f"c{k}", 1.0) for k in range(4)]
+    twice = [(22.9, "w", "d0", 1.0), (27.1, "w", "d1", 1.0)]
+    thrice = [(23.2, "v", "e0", 1.0), (26.6, "v", "e1", 1.0), (33.2, "v", "e2", 1.0)]
+    flow = known([*taught, *sorted([*once, *twice, *thrice]), (40.0, "s", "t", 1.0)]).flow
+    # Twelve payers have no deed, four have one, one has two and one has three: twice 1 x 12 / 4^2
+    # is 1 + 1 / 2.
+    assert flow.shape[0, -1] == pytest.approx(2.0)
 
 
 BURST_PARTS = [(60.0, 500.0), (61.5, 501.0), (63.0, 502.0)]

@@ -77,6 +77,13 @@ def test_days_taken_in_one_by_one_keep_what_all_at_once_do(cuts: list[int]) -> N
         assert kept.equals(expected[name]), name
 
 
+def test_the_order_of_rows_within_the_days_does_not_matter() -> None:
+    at_once, told = known_in(MIXED, [])
+    state, said = known_in(MIXED.reverse(), [64])
+    assert state.through == at_once.through
+    assert said.equals(told)
+
+
 def test_who_pays_a_sink_later_changes_nothing_of_what_was_known_before() -> None:
     """Six strangers pay the sink five days after four accounts passed money on to it."""
     over = ("p10", "p20", "p40", "p33")
